@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+//
+// See child_source.h.
+#include "src/child_source.h"
+
+#include "src/kernel.h"
+#include "src/loop.h"
+#include "src/pidfd_info.h"
+
+namespace evenkeel {
+
+namespace {
+
+bool is_exit(int code) { return code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED; }
+
+bool sigchld_is_blocked() {
+  sigset_t blocked;
+  return kernel::change_sigmask(SIG_BLOCK, nullptr, &blocked) >= 0 && ::sigismember(&blocked, SIGCHLD) == 1;
+}
+
+}  // namespace
+
+int ChildSource::add(Loop& loop, Source** ret, pid_t pid, int options, Callback callback, void* userdata) {
+  if (loop.children().by_pid().find(pid)) return -EBUSY;
+  const int pidfd = kernel::pidfd_open(pid);
+  // Refused by an old kernel or by a seccomp filter: then SIGCHLD has to do.
+  const bool refused = pidfd == -ENOSYS || pidfd == -EPERM || pidfd == -EACCES;
+  if (pidfd < 0 && !refused) return pidfd;
+  return add_new(loop, ret, pid, refused ? -1 : pidfd, true, options, callback, userdata);
+}
+
+int ChildSource::add_pidfd(Loop& loop, Source** ret, int pidfd, int options, Callback callback, void* userdata) {
+  pid_t pid = 0;
+  if (const int r = pidfd_get_pid(pidfd, &pid); r < 0) return r;
+  if (loop.children().by_pid().find(pid)) return -EBUSY;
+  return add_new(loop, ret, pid, pidfd, false, options, callback, userdata);
+}
+
+int ChildSource::add_new(Loop& loop, Source** ret, pid_t pid, int pidfd, bool own, int options, Callback callback,
+                         void* userdata) {
+  ChildSource* source = make<ChildSource>(pid, pidfd, own, options, callback);
+  if (!source) {
+    if (own && pidfd >= 0) (void)kernel::close(pidfd);
+    return -ENOMEM;
+  }
+  source->userdata = userdata;
+  if (const int r = connect(loop, source, !ret); r < 0) return r;
+  if (ret) *ret = source;
+  return 0;
+}
+
+int ChildSource::attach() {
+  int r = by_signal() && !sigchld_is_blocked() ? -EBUSY : 0;
+  if (r >= 0 && !loop()->children().by_pid().reserve()) r = -ENOMEM;
+  if (r < 0) {
+    if (own_pidfd_ && fd_ >= 0) (void)kernel::close(fd_);
+    return r;
+  }
+  loop()->children().by_pid().insert(*this);
+  return 0;
+}
+
+void ChildSource::detach(bool forked) {
+  loop()->children().by_pid().erase(*this);
+  loop()->poller().forget(*this);
+  if (own_process_ && !gone_ && !forked) {
+    gone_ = true;
+    if (kernel::kill(pid_, SIGKILL) >= 0) {
+      siginfo_t info = {};
+      while (wait_for(&info, WEXITED) == -EINTR) continue;
+    }
+  }
+  if (own_pidfd_ && fd_ >= 0) (void)kernel::close(fd_);
+  fd_ = -1;
+}
+
+int ChildSource::arm() {
+  if (gone_) return 0;
+  if (fd_ >= 0 && (options_ & WEXITED) != 0) {
+    if (const int r = watch(EPOLLIN); r < 0) return r;
+  }
+  if (!by_signal()) return 0;
+  SignalQueue* queue = SignalQueue::of(level());
+  const int r = queue ? queue->watch_children() : -ENOMEM;
+  if (r < 0) {
+    unwatch();
+    return r;
+  }
+  // The signal may have come before there was anybody to read it.
+  loop()->children().by_signal().push_back(*this);
+  loop()->children().look_at_all();
+  return 0;
+}
+
+void ChildSource::disarm() {
+  unwatch();
+  if (!ListNode<ChildBySignalTag>::linked()) return;
+  ListNode<ChildBySignalTag>::unlink();
+  level().signals->unwatch_children();
+}
+
+int ChildSource::move(Level& to) {
+  if (ListNode<ChildBySignalTag>::linked()) {
+    SignalQueue* queue = SignalQueue::of(to);
+    const int r = queue ? queue->watch_children() : -ENOMEM;
+    if (r < 0) return r;
+    level().signals->unwatch_children();
+  }
+  return WatchedSource::move(to);
+}
+
+int ChildSource::wait_for(siginfo_t* info, int options) const {
+  *info = {};
+  if (fd_ >= 0 && !gone_) {
+    const int r = kernel::waitid(P_PIDFD, static_cast<id_t>(fd_), info, options);
+    if (r != -EINVAL && r != -EBADF) return r;  // P_PIDFD is of Linux 5.4; the caller may have closed its pidfd.
+  }
+  return kernel::waitid(P_PID, static_cast<id_t>(pid_), info, options);
+}
+
+bool ChildSource::exit_seen() const { return gone_ || is_exit(info_.si_code); }
+
+void ChildSource::look() {
+  if (!armed() || is_pending() || gone_) return;
+  siginfo_t info;
+  int r = wait_for(&info, (options_ & kStates) | WNOHANG | WNOWAIT);
+  if (r >= 0 && info.si_pid == 0) return;
+  if (r < 0) {
+    // Somebody else has reaped it; or it has exited, which a source without WEXITED does not care about.
+    gone_ = true;
+    disarm();
+    if ((options_ & WEXITED) != 0) loop()->failed(*this, r);
+    return;
+  }
+  info_ = info;
+  // A stop or continuation is consumed here; an exit stays for the callback to see.
+  if (!is_exit(info.si_code) && (options_ & WNOWAIT) == 0) (void)wait_for(&info, (options_ & ~WEXITED & kStates) | WNOHANG);
+  pend();
+}
+
+void ChildSource::on_ready(uint32_t events) {
+  (void)events;
+  look();
+}
+
+int ChildSource::fire() { return callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this); }
+
+void ChildSource::fired() {
+  // The callback may have freed this source: its descriptor may be closed, but the zombie keeps its PID until here.
+  if (!is_exit(info_.si_code) || gone_) return;
+  gone_ = true;
+  if ((options_ & WNOWAIT) == 0) {
+    siginfo_t info = {};
+    (void)wait_for(&info, WEXITED | WNOHANG);
+  }
+  if (armed()) disarm();
+}
+
+int ChildSource::send_signal(int signo, const siginfo_t* info, unsigned flags) {
+  if (exit_seen()) return -ESRCH;
+  if (fd_ >= 0) {
+    const int r = kernel::pidfd_send_signal(fd_, signo, info, flags);
+    if (r != -ENOSYS && r != -EPERM) return r;
+    if (r == -EPERM && flags == 0 && kernel::kill(pid_, 0) < 0) return r;
+  }
+  if (flags != 0) return -EOPNOTSUPP;
+  return info ? kernel::rt_sigqueueinfo(pid_, signo, info) : kernel::kill(pid_, signo);
+}
+
+void Children::look() {
+  look_ = false;
+  for (ChildSource *source = by_signal_.front(), *next = nullptr; source; source = next) {
+    next = by_signal_.next(*source);
+    source->look();
+  }
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+//
+// State changes of child processes.
+//
+// Idea: an exit is seen by the pidfd, so that a thousand children cost nothing until one of them ends. Stops and
+// continuations have no descriptor: sources that ask for them, and all sources where the kernel refuses pidfds, are looked
+// at one by one after each SIGCHLD. The callback runs while the process is a zombie; it is reaped right after.
+//
+// Invariants:
+//  1. A loop has at most one source for a PID.
+//  2. `gone_`: the process was reaped, or is not ours to wait for; the source never fires again.
+//  3. A source that needs SIGCHLD is on the loop's list of those, and counted in its level's signal queue, while it is armed.
+//
+// Owner: the pidfd belongs to the source unless the caller gave it. Forks: a forked child kills and reaps nothing.
+#pragma once
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "src/hash_table.h"
+#include "src/poller.h"
+
+namespace evenkeel {
+
+struct ChildBySignalTag;
+struct ChildTag;
+
+class ChildSource final : public WatchedSource, public HashNode<ChildTag>, public ListNode<ChildBySignalTag> {
+ public:
+  using Callback = int (*)(Source*, const siginfo_t*, void* userdata);
+
+  static constexpr int kStates = WEXITED | WSTOPPED | WCONTINUED;
+  // At least one of these; WNOWAIT besides leaves the process unreaped.
+  static constexpr bool valid(int options) { return (options & kStates) != 0 && (options & ~(kStates | WNOWAIT)) == 0; }
+
+  // -ESRCH without such a process, -EBUSY if it has a source already, or if SIGCHLD is needed and is not blocked.
+  static int add(Loop& loop, Source** ret, pid_t pid, int options, Callback callback, void* userdata);
+  static int add_pidfd(Loop& loop, Source** ret, int pidfd, int options, Callback callback, void* userdata);
+
+  pid_t pid() const { return pid_; }
+  int pidfd() const { return fd_; }
+  bool own_pidfd() const { return own_pidfd_; }
+  void set_own_pidfd(bool own) { own_pidfd_ = own; }
+  bool own_process() const { return own_process_; }
+  void set_own_process(bool own) { own_process_ = own; }
+
+  // -ESRCH once the exit was seen.
+  int send_signal(int signo, const siginfo_t* info, unsigned flags);
+
+  int attach() override;
+  void detach(bool forked) override;
+  int arm() override;
+  void disarm() override;
+  void on_ready(uint32_t events) override;
+  int fire() override;
+  void fired() override;
+  int move(Level& to) override;
+  void destroy() override { dispose(this); }
+
+  // Asks for the state of the process, and becomes pending if it has changed.
+  void look();
+
+ private:
+  template <typename T, typename... Args>
+  friend T* make(Args&&... args);
+  template <typename T>
+  friend void dispose(T* object);
+
+  ChildSource(pid_t pid, int pidfd, bool own_pidfd, int options, Callback callback)
+      : WatchedSource(Kind::kChild, Enabled::kOneshot),
+        pid_(pid),
+        options_(options),
+        own_pidfd_(own_pidfd),
+        callback_(callback) {
+    fd_ = pidfd;
+  }
+
+  static int add_new(Loop& loop, Source** ret, pid_t pid, int pidfd, bool own, int options, Callback callback, void* userdata);
+
+  bool by_signal() const { return fd_ < 0 || (options_ & (WSTOPPED | WCONTINUED)) != 0; }
+  bool exit_seen() const;
+  int wait_for(siginfo_t* info, int options) const;
+
+  const pid_t pid_;
+  const int options_;
+  bool own_pidfd_;
+  bool own_process_ = false;
+  bool gone_ = false;
+  const Callback callback_;
+  siginfo_t info_ = {};
+};
+
+class Children {
+ public:
+  struct ByPid {
+    using Key = pid_t;
+    static Key key(const ChildSource& source) { return source.pid(); }
+    static uint64_t hash(Key pid) { return hash_integer(static_cast<uint64_t>(pid)); }
+  };
+
+  HashTable<ChildSource, ChildTag, ByPid>& by_pid() { return by_pid_; }
+  List<ChildSource, ChildBySignalTag>& by_signal() { return by_signal_; }
+
+  // A SIGCHLD was read, or a source was armed that may have missed one.
+  void look_at_all() { look_ = true; }
+  bool due() const { return look_; }
+  void look();
+
+ private:
+  HashTable<ChildSource, ChildTag, ByPid> by_pid_;
+  List<ChildSource, ChildBySignalTag> by_signal_;
+  bool look_ = false;
+};
+
+}  // namespace evenkeel

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+//
+// See inotify_queue.h.
+#include "src/inotify_queue.h"
+
+#include <stdio.h>
+
+#include "src/kernel.h"
+#include "src/loop.h"
+
+namespace evenkeel {
+
+namespace {
+
+// What every source of an inode gets, asked for or not.
+constexpr uint32_t kAlways = IN_IGNORED | IN_UNMOUNT;
+
+// Flags that the shared watch must not have: it is ours to end, and the path is followed by hand.
+constexpr uint32_t kNotShared = IN_ONESHOT | IN_DONT_FOLLOW | IN_ONLYDIR | IN_MASK_ADD | IN_MASK_CREATE;
+
+}  // namespace
+
+Inode::~Inode() {
+  if (path_fd >= 0) (void)kernel::close(path_fd);
+  ListNode<InodeOpenTag>::unlink();
+}
+
+InotifyQueue* InotifyQueue::of(Level& level) {
+  if (!level.inotify) level.inotify = make<InotifyQueue>(level);
+  return level.inotify;
+}
+
+InotifyQueue::~InotifyQueue() {
+  ::free(buffer_);
+  if (fd_ < 0) return;
+  level_.loop().poller().remove_channel(*this);
+  (void)kernel::close(fd_);
+}
+
+int InotifyQueue::open() {
+  if (fd_ >= 0) return 0;
+  if (!buffer_ && !(buffer_ = static_cast<char*>(allocate(kBufferSize)))) return -ENOMEM;
+  const int fd = kernel::inotify_init();
+  if (fd < 0) return fd;
+  fd_ = fd;
+  if (const int r = level_.loop().poller().add_channel(*this); r < 0) {
+    (void)kernel::close(fd);
+    fd_ = -1;
+    return r;
+  }
+  return 0;
+}
+
+int InotifyQueue::watch(Inode& inode, uint32_t mask) {
+  char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+  (void)::snprintf(path, sizeof(path), "/proc/self/fd/%d", inode.path_fd);
+  const int wd = kernel::inotify_add_watch(fd_, path, (mask & ~kNotShared) | IN_MASK_ADD);
+  return wd == -ENOENT ? -ENOSYS : wd;  // No /proc.
+}
+
+int InotifyQueue::acquire(int path_fd, uint32_t mask, Inode** ret) {
+  if (const int r = open(); r < 0) return r;
+  struct stat st;
+  if (const int r = kernel::fstat(path_fd, &st); r < 0) return r;
+  const Inode::Id id = {st.st_dev, st.st_ino};
+  Inode* inode = by_id_.find(id);
+  const bool fresh = !inode;
+  if (fresh) {
+    if (!by_id_.reserve() || !by_watch_.reserve()) return -ENOMEM;
+    inode = make<Inode>(*this, id);
+    if (!inode) return -ENOMEM;
+  }
+  if (inode->path_fd < 0) {
+    const int fd = kernel::duplicate(path_fd);
+    if (fd < 0) {
+      if (fresh) dispose(inode);
+      return fd;
+    }
+    inode->path_fd = fd;
+    level_.loop().inotifies().open_paths().push_back(*inode);
+  }
+  const int wd = watch(*inode, mask);
+  if (wd < 0) {
+    if (fresh) dispose(inode);
+    return wd;
+  }
+  if (fresh) {
+    inode->wd = wd;
+    by_id_.insert(*inode);
+    by_watch_.insert(*inode);
+  }
+  *ret = inode;
+  return 0;
+}
+
+void InotifyQueue::forget_watch(Inode& inode) {
+  if (inode.wd < 0) return;
+  by_id_.erase(inode);
+  by_watch_.erase(inode);
+  inode.wd = -1;
+}
+
+void InotifyQueue::release(Inode& inode) {
+  if (!inode.sources.empty()) return;
+  const int wd = inode.wd;
+  forget_watch(inode);
+  if (wd >= 0 && !level_.loop().forked()) (void)kernel::inotify_rm_watch(fd_, wd);
+  dispose(&inode);
+}
+
+void InotifyQueue::arm() {
+  if (n_armed_++ == 0) level_.attach_channel(*this);
+}
+
+void InotifyQueue::disarm() {
+  if (--n_armed_ == 0) level_.detach_channel(*this);
+}
+
+const struct inotify_event* InotifyQueue::head() const {
+  return reinterpret_cast<const struct inotify_event*>(buffer_ + position_);
+}
+
+void InotifyQueue::done() {
+  if (--n_recipients_ > 0) return;
+  next_event();
+  distribute();
+}
+
+void InotifyQueue::next_event() {
+  position_ += sizeof(struct inotify_event) + head()->len;
+  if (position_ >= filled_) position_ = filled_ = 0;
+}
+
+// Gives the head, or the first event after it that somebody wants, to its recipients.
+void InotifyQueue::distribute() {
+  while (position_ < filled_) {
+    n_recipients_ = give(*head());
+    if (n_recipients_ > 0) return;
+    next_event();
+  }
+}
+
+unsigned InotifyQueue::give(const struct inotify_event& event) {
+  if ((event.mask & IN_Q_OVERFLOW) != 0) {
+    unsigned n = 0;
+    by_id_.for_each([&](Inode& inode) { n += give_to(inode, event); });
+    return n;
+  }
+  Inode* inode = by_watch_.find(event.wd);
+  if (!inode) return 0;
+  const unsigned n = give_to(*inode, event);
+  // The kernel has dropped the watch, and will use the numbers of inode and watch again for others.
+  if ((event.mask & IN_IGNORED) != 0) forget_watch(*inode);
+  return n;
+}
+
+unsigned InotifyQueue::give_to(Inode& inode, const struct inotify_event& event) {
+  unsigned n = 0;
+  for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source)) {
+    const bool wanted = (event.mask & (source->mask_ | kAlways | IN_Q_OVERFLOW)) != 0;
+    if (!wanted || !source->armed() || source->is_pending()) continue;
+    source->pend();
+    ++n;
+  }
+  return n;
+}
+
+void InotifyQueue::on_ready(uint32_t events) {
+  (void)events;
+  while (position_ >= filled_) {
+    const ssize_t n = kernel::read(fd_, buffer_, kBufferSize);
+    if (n <= 0) return;
+    position_ = 0;
+    filled_ = static_cast<size_t>(n);
+    distribute();
+  }
+}
+
+void Inotifies::close_paths() {
+  while (Inode* inode = open_paths_.front()) {
+    inode->ListNode<InodeOpenTag>::unlink();
+    (void)kernel::close(inode->path_fd);
+    inode->path_fd = -1;
+  }
+}
+
+int InotifySource::open_path(const char* path, uint32_t mask) {
+  int flags = O_PATH;
+  if ((mask & IN_DONT_FOLLOW) != 0) flags |= O_NOFOLLOW;
+  if ((mask & IN_ONLYDIR) != 0) flags |= O_DIRECTORY;
+  return kernel::open(path, flags);
+}
+
+int InotifySource::add(Loop& loop, Source** ret, int fd, const char* path, uint32_t mask, Callback callback,
+                       void* userdata) {
+  InotifySource* source = make<InotifySource>(fd, mask, callback);
+  if (!source) return -ENOMEM;
+  source->userdata = userdata;
+  if (path && !(source->path_ = copy_string(path))) {
+    dispose(source);
+    return -ENOMEM;
+  }
+  if (const int r = connect(loop, source, !ret); r < 0) return r;
+  if (ret) *ret = source;
+  return 0;
+}
+
+int InotifySource::attach() {
+  InotifyQueue* queue = InotifyQueue::of(level());
+  if (!queue) return -ENOMEM;
+  if (const int r = queue->acquire(add_fd_, mask_, &inode_); r < 0) return r;
+  inode_->sources.push_back(*this);
+  return 0;
+}
+
+void InotifySource::detach(bool forked) {
+  (void)forked;
+  ListNode<InodeSourceTag>::unlink();
+  inode_->queue.release(*inode_);
+  inode_ = nullptr;
+}
+
+int InotifySource::arm() {
+  level().inotify->arm();
+  return 0;
+}
+
+void InotifySource::disarm() { level().inotify->disarm(); }
+
+int InotifySource::fire() {
+  dispatched_ = &inode_->queue;
+  return callback_ ? callback_(this, dispatched_->head(), userdata) : loop()->exit_by_default(*this);
+}
+
+void InotifySource::fired() {
+  // The source may be free of its inode by now; the queue is held by the dispatch.
+  dispatched_->done();
+  dispatched_ = nullptr;
+}
+
+void InotifySource::unpended(bool dispatched) {
+  if (!dispatched) inode_->queue.done();
+}
+
+// Possible only while the path is open, which is before the first iteration: nothing is buffered or pending then.
+int InotifySource::move(Level& to) {
+  if (inode_->path_fd < 0) return -EOPNOTSUPP;
+  InotifyQueue* queue = InotifyQueue::of(to);
+  if (!queue) return -ENOMEM;
+  if (const int r = queue->acquire(inode_->path_fd, mask_, &next_inode_); r < 0) return r;
+  if (armed()) {
+    level().inotify->disarm();
+    queue->arm();
+  }
+  return 0;
+}
+
+void InotifySource::moved() {
+  Inode& old = *inode_;
+  ListNode<InodeSourceTag>::unlink();
+  next_inode_->sources.push_back(*this);
+  inode_ = next_inode_;
+  next_inode_ = nullptr;
+  old.queue.release(old);
+}
+
+void InotifySource::destroy() {
+  ::free(path_);
+  dispose(this);
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+//
+// File system events, read by inotify, ordered by the priorities of their sources.
+//
+// Idea: each level with inotify sources has one inotify descriptor. Sources of one inode share a watch (an `Inode`), whose
+// mask is the OR of theirs. What one read brings is kept in a buffer and delivered event by event: the one at the head makes
+// its recipients pending, and goes when the last of them has been dispatched or does not want it any more; then the next one
+// has its turn at once, so that an iteration always finds pending what is buffered.
+//
+// Invariants:
+//  1. `n_recipients_` is the number of sources that are pending (or held back by their rate limit) for the event at the
+//     head, or are in their callback with it; 0 only if the buffer is empty.
+//  2. An inode is in the tables while its watch exists in the kernel; after IN_IGNORED it is known to its sources only.
+//  3. A source has a watch from `add` until it is freed, also while it is OFF: then events for it alone are dropped.
+//
+// Owner: the queue owns its inodes, an inode goes with its last source. The descriptor of the path, without which no watch
+// can be moved to another queue, is closed at the next iteration, so that nothing keeps a file system from being unmounted.
+//
+// A callback may free its own source, its siblings, or the last source of the level: the level, and with it this queue and
+// the event that the callback still reads, is held by the dispatch.
+#pragma once
+
+#include <sys/inotify.h>
+#include <sys/types.h>
+
+#include "src/hash_table.h"
+#include "src/poller.h"
+
+namespace evenkeel {
+
+class InotifyQueue;
+class InotifySource;
+struct InodeByIdTag;
+struct InodeByWatchTag;
+struct InodeOpenTag;
+struct InodeSourceTag;
+
+// A watched inode of one queue.
+class Inode final : public HashNode<InodeByIdTag>, public HashNode<InodeByWatchTag>, public ListNode<InodeOpenTag> {
+ public:
+  struct Id {
+    dev_t device;
+    ino_t number;
+    bool operator==(const Id&) const = default;
+  };
+
+  explicit Inode(InotifyQueue& owner, Id id) : queue(owner), id_(id) {}
+  ~Inode();
+
+  const Id& id() const { return id_; }
+
+  InotifyQueue& queue;
+  List<InotifySource, InodeSourceTag> sources;
+  int wd = -1;       // -1: not watched by the kernel.
+  int path_fd = -1;  // O_PATH, until the next iteration.
+
+ private:
+  const Id id_;
+};
+
+// The inotify descriptor of one level.
+class InotifyQueue final : public Channel {
+ public:
+  explicit InotifyQueue(Level& level) : level_(level) {}
+  ~InotifyQueue();
+
+  static InotifyQueue* of(Level& level);
+
+  // The inode that `path_fd` stands for, watched for `mask` besides what it is watched for already. Takes a duplicate of the
+  // descriptor if the inode is new here.
+  int acquire(int path_fd, uint32_t mask, Inode** ret);
+  void release(Inode& inode);
+
+  void arm();
+  void disarm();
+
+  // Which event a recipient of the head is dispatched for.
+  const struct inotify_event* head() const;
+  // A recipient is through with the head.
+  void done();
+
+  void on_ready(uint32_t events) override;
+
+ private:
+  // Room for one event with the longest name at least, as read(2) needs; in practice for a burst.
+  static constexpr size_t kBufferSize = 4096;
+
+  struct ById {
+    using Key = Inode::Id;
+    static Key key(const Inode& inode) { return inode.id(); }
+    static uint64_t hash(const Key& id) { return hash_integer(id.number ^ hash_integer(id.device)); }
+  };
+  struct ByWatch {
+    using Key = int;
+    static Key key(const Inode& inode) { return inode.wd; }
+    static uint64_t hash(Key wd) { return hash_integer(static_cast<uint64_t>(wd)); }
+  };
+
+  int open();
+  int watch(Inode& inode, uint32_t mask);
+  void forget_watch(Inode& inode);
+  void distribute();
+  unsigned give(const struct inotify_event& event);
+  unsigned give_to(Inode& inode, const struct inotify_event& event);
+  void next_event();
+
+  Level& level_;
+  HashTable<Inode, InodeByIdTag, ById> by_id_;
+  HashTable<Inode, InodeByWatchTag, ByWatch> by_watch_;
+  size_t n_armed_ = 0;
+
+  char* buffer_ = nullptr;
+  size_t filled_ = 0;
+  size_t position_ = 0;
+  unsigned n_recipients_ = 0;
+};
+
+// The inotify sources of a loop: those whose paths are still open, and (for overflows) all of them by queue.
+class Inotifies {
+ public:
+  List<Inode, InodeOpenTag>& open_paths() { return open_paths_; }
+  void close_paths();
+
+ private:
+  List<Inode, InodeOpenTag> open_paths_;
+};
+
+class InotifySource final : public Source, public ListNode<InodeSourceTag> {
+ public:
+  using Callback = int (*)(Source*, const struct inotify_event*, void* userdata);
+
+  // `fd` is an O_PATH or any other descriptor of the inode, which stays the caller's; `path`, which may be null, is kept as a
+  // description.
+  static int add(Loop& loop, Source** ret, int fd, const char* path, uint32_t mask, Callback callback, void* userdata);
+
+  // A descriptor of the inode at `path`, as `mask` wants it opened (IN_DONT_FOLLOW, IN_ONLYDIR), or -errno.
+  static int open_path(const char* path, uint32_t mask);
+
+  uint32_t mask() const { return mask_; }
+  const char* path() const { return path_; }
+
+  int attach() override;
+  void detach(bool forked) override;
+  int arm() override;
+  void disarm() override;
+  int fire() override;
+  void fired() override;
+  int move(Level& to) override;
+  void moved() override;
+  void unpended(bool dispatched) override;
+  const char* default_description() const override { return path_; }
+  void destroy() override;
+  bool can_rate_limit() const override { return true; }
+
+ private:
+  friend class InotifyQueue;
+  template <typename T, typename... Args>
+  friend T* make(Args&&... args);
+  template <typename T>
+  friend void dispose(T* object);
+
+  InotifySource(int fd, uint32_t mask, Callback callback)
+      : Source(Kind::kInotify, (mask & IN_ONESHOT) != 0 ? Enabled::kOneshot : Enabled::kOn),
+        mask_(mask),
+        add_fd_(fd),
+        callback_(callback) {}
+
+  char* path_ = nullptr;
+  Inode* inode_ = nullptr;
+  Inode* next_inode_ = nullptr;        // While it moves to another level.
+  InotifyQueue* dispatched_ = nullptr;  // Whose head it is in its callback with.
+  const uint32_t mask_;
+  const int add_fd_;  // Only of meaning during `add`.
+  const Callback callback_;
+};
+
+}  // namespace evenkeel

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+//
+// See io_source.h.
+#include "src/io_source.h"
+
+#include "src/kernel.h"
+#include "src/loop.h"
+
+namespace evenkeel {
+
+int IoSource::add(Loop& loop, Source** ret, int fd, uint32_t events, Callback callback, void* userdata) {
+  IoSource* source = make<IoSource>(fd, events, callback);
+  if (!source) return -ENOMEM;
+  source->userdata = userdata;
+  if (const int r = connect(loop, source, !ret); r < 0) return r;
+  if (ret) *ret = source;
+  return 0;
+}
+
+void IoSource::on_ready(uint32_t events) {
+  if (is_pending()) {
+    revents_ |= events;
+    return;
+  }
+  revents_ = events;
+  pend();
+}
+
+int IoSource::fire() {
+  return callback_ ? callback_(this, fd_, revents_, userdata) : loop()->exit_by_default(*this);
+}
+
+int IoSource::set_events(uint32_t events) {
+  // Edge-triggered: the same mask again asks for the edge again.
+  if (events == events_ && (events & EPOLLET) == 0) return 0;
+  if (armed()) {
+    if (const int r = watch(events); r < 0) return r;
+  }
+  unpend();
+  events_ = events;
+  return 0;
+}
+
+int IoSource::set_fd(int fd) {
+  if (fd == fd_) return 0;
+  const int old = fd_;
+  if (const int r = change_fd(fd); r < 0) return r;
+  if (own_fd_) (void)kernel::close(old);
+  return 0;
+}
+
+void IoSource::detach(bool forked) {
+  (void)forked;
+  loop()->poller().forget(*this);
+  if (own_fd_) (void)kernel::close(fd_);
+}
+
+}  // namespace evenkeel

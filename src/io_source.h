@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// A source that fires when a file descriptor is ready.
+//
+// Invariant: `revents_` holds what the kernel reported since the source became pending, and is only of meaning while it is.
+// Owner: the descriptor is the caller's, unless `own_fd` is set; then it is closed when the source is freed or moved.
+#pragma once
+
+#include "src/poller.h"
+
+namespace evenkeel {
+
+class IoSource final : public WatchedSource {
+ public:
+  using Callback = int (*)(Source*, int fd, uint32_t revents, void* userdata);
+
+  static constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP | EPOLLET;
+
+  static int add(Loop& loop, Source** ret, int fd, uint32_t events, Callback callback, void* userdata);
+
+  uint32_t events() const { return events_; }
+  uint32_t revents() const { return revents_; }
+  int set_events(uint32_t events);
+  int set_fd(int fd);
+
+  bool own_fd() const { return own_fd_; }
+  void set_own_fd(bool own) { own_fd_ = own; }
+
+  int arm() override { return watch(events_); }
+  void disarm() override { unwatch(); }
+  void on_ready(uint32_t events) override;
+  int fire() override;
+  void detach(bool forked) override;
+  void destroy() override { dispose(this); }
+  bool can_rate_limit() const override { return true; }
+
+ private:
+  template <typename T, typename... Args>
+  friend T* make(Args&&... args);
+  template <typename T>
+  friend void dispose(T* object);
+
+  IoSource(int fd, uint32_t events, Callback callback)
+      : WatchedSource(Kind::kIo, Enabled::kOn), events_(events), callback_(callback) {
+    fd_ = fd;
+  }
+
+  uint32_t events_;
+  uint32_t revents_ = 0;
+  bool own_fd_ = false;
+  const Callback callback_;
+};
+
+}  // namespace evenkeel

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+//
+// See loop.h.
+#include "src/loop.h"
+
+#include "src/kernel.h"
+#include "src/notify.h"
+#include "src/profile.h"
+#include "src/signal_queue.h"
+#include "src/time_source.h"
+
+namespace evenkeel {
+
+namespace {
+
+// Holds the loop while callbacks run that may drop its last reference.
+class Hold {
+ public:
+  explicit Hold(Loop& loop) : loop_(loop) { loop_.ref(); }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+  ~Hold() { loop_.unref(); }
+
+ private:
+  Loop& loop_;
+};
+
+Usec read_clock(clockid_t id) {
+  struct timespec ts = {};
+  (void)kernel::clock_gettime(id, &ts);
+  return to_usec(ts);
+}
+
+}  // namespace
+
+int Loop::create(Loop** ret) {
+  const uint64_t process = Process::draw();
+  if (process == 0) return -ENOMEM;
+  Loop* loop = make<Loop>();
+  if (!loop) return -ENOMEM;
+  loop->process_ = process;
+  int r = loop->poller_.open();
+  if (r >= 0) r = Profile::create_if_wanted(&loop->profile_);
+  if (r < 0) {
+    dispose(loop);
+    return r;
+  }
+  *ret = loop;
+  return 0;
+}
+
+void Loop::unref() {
+  if (--refs_ == 0) end();
+}
+
+void Loop::end() { dispose(this); }
+
+Loop::~Loop() {
+  // Only floating sources are left: the others hold a reference. One that somebody has a reference of lives on, unconnected.
+  refs_ = 1;
+  poller_.for_each_source([](Source& source) {
+    source.disconnect();
+    if (--source.refs_ == 0 && !source.dispatching_) source.finish();
+  });
+  if (on_free) on_free(on_free_data);
+  dispose(profile_);
+}
+
+int Loop::prepare() {
+  Hold hold(*this);
+  if (exit_requested_) return pending_state();
+  ++iteration_;
+  stamped_ = false;
+  if (profile_) profile_->iteration(read_clock(CLOCK_MONOTONIC));
+  if (!inotifies_.open_paths().empty()) inotifies_.close_paths();
+  if (!prepares_.empty()) {
+    state_ = State::kPreparing;
+    run_prepare_callbacks();
+    state_ = State::kInitial;
+  }
+  if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
+  if (exit_on_idle_ && n_busy_ == 0) exit(0);
+  if (exit_requested_) return pending_state();
+  if (children_.due()) children_.look();
+  if (Level* best = levels_.best_pending()) {
+    if (const int r = look_for_better(*best); r < 0 && r != -EINTR) return r;
+    return pending_state();
+  }
+  poller_.flush();
+  if (const int r = program_clocks(); r < 0) return r;
+  state_ = State::kArmed;
+  return 0;
+}
+
+int Loop::pending_state() {
+  state_ = State::kPending;
+  return 1;
+}
+
+void Loop::run_prepare_callbacks() {
+  // A callback may add, enable, disable, reorder and free sources, this one included: who is next is asked each time.
+  while (!prepares_.empty() && prepares_.top()->prepared_in < iteration_) {
+    Extras& next = *prepares_.top();
+    prepares_.erase(next);
+    next.prepared_in = iteration_;
+    prepares_.push(next);
+    call_handler(next.source, next.prepare);
+    if (refs_ == 1) break;  // Only our own reference is left: every source is about to go.
+  }
+}
+
+// Something is pending. Asks only about what could be dispatched before it: nothing, mostly.
+int Loop::look_for_better(Level& best) {
+  const Priority bound = best.priority();
+  // What became pending since the kernel was asked is not known to be older than what the kernel has for us.
+  const bool inclusive = best.pending().front()->pending_since() > asked_in_;
+  const Level* armed = levels_.best_armed();
+  const bool fds_or_timers = armed && (armed->priority() < bound || (inclusive && armed->priority() == bound));
+  const bool own_timers = watchdog_.on() || rate_limits_.next_end() != kForever;
+  ever_asked_ = true;
+  if (!fds_or_timers && !own_timers) return 0;
+  size_t n_fds = 0;
+  size_t n_timers = 0;
+  levels_.for_each_better(bound, inclusive, [&](Level& level) {
+    n_fds += level.n_fds();
+    n_timers += level.n_timers();
+    return true;
+  });
+  if (n_fds > 0 && poller_.ask_better(levels_, bound, inclusive) == 0) return ask(0);
+  if (n_timers > 0) pend_due_timers();
+  after_asking();
+  return 0;
+}
+
+// Asks the kernel about everything.
+int Loop::ask(Usec timeout) {
+  // Of sources that were added or turned on since `prepare`.
+  if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
+  const int n = poller_.wait(timeout);
+  if (n < 0) return n;
+  asked_in_ = iteration_;
+  ever_asked_ = true;
+  monotonic_ = read_clock(CLOCK_MONOTONIC);
+  stamped_ = true;
+  pend_due_timers();
+  poller_.deliver(n);
+  after_asking();
+  return 0;
+}
+
+void Loop::pend_due_timers() {
+  for (Clock& clock : clocks_) {
+    if (!clock.has_timers()) continue;
+    Usec time = 0;
+    (void)now(clock.id(), &time);
+    clock.pend_due(time);
+  }
+}
+
+// What goes with every look at the world, whatever was found.
+void Loop::after_asking() {
+  if (children_.due()) children_.look();
+  if (rate_limits_.next_end() != kForever) rate_limits_.expire(*this, monotonic_now());
+  if (watchdog_.on()) watchdog_.feed(monotonic_now());
+}
+
+Window Loop::monotonic_window() const {
+  const Usec back = rate_limits_.next_end();
+  return Window{back, back}.joined(watchdog_.window());
+}
+
+int Loop::program_clocks() {
+  for (Clock& clock : clocks_) {
+    if (!clock.open()) continue;
+    const Window window = clock.id() == CLOCK_MONOTONIC ? clock.window().joined(monotonic_window()) : clock.window();
+    if (const int r = clock.program(window); r < 0) return r;
+  }
+  return 0;
+}
+
+int Loop::wait(Usec timeout) {
+  if (exit_requested_) return pending_state();
+  Hold hold(*this);
+  const int r = ask(timeout);
+  if (r == -EINTR) return pending_state();  // A signal handler has run; the caller shall see to it.
+  state_ = State::kInitial;
+  if (r < 0) return r;
+  return exit_requested_ || levels_.best_pending() ? pending_state() : 0;
+}
+
+int Loop::dispatch() {
+  Hold hold(*this);
+  if (exit_requested_) return dispatch_exit();
+  Level* best = levels_.best_pending();
+  if (!best) {
+    state_ = State::kInitial;
+    return 1;
+  }
+  state_ = State::kRunning;
+  const int r = dispatch_source(*best->pending().front());
+  state_ = State::kInitial;
+  return r;
+}
+
+int Loop::dispatch_source(Source& source) {
+  if (source.extras_ && !rate_limits_.admit(source, monotonic_now())) return 1;
+  // The callback may free the last source of the level, and with it what the event was read into.
+  Level& level = source.level();
+  levels_.hold(level);
+  source.unpend(true);
+  const bool wakes_posts = source.wakes_posts();
+  if (wakes_posts && !posts_.empty()) pend_posts();
+  if (source.enabled_ == Enabled::kOneshot) (void)source.set_enabled(Enabled::kOff);
+  call_source(source);  // `source` may be gone now.
+  // A post source that the callback has added or turned on follows this dispatch, too.
+  if (wakes_posts && !posts_.empty()) pend_posts();
+  levels_.release(level);
+  return 1;
+}
+
+void Loop::pend_posts() {
+  for (PostSource* post = posts_.front(); post; post = posts_.next(*post)) post->pend();
+}
+
+void Loop::call_source(Source& source) {
+  source.dispatching_ = true;
+  const int r = source.fire();
+  source.fired();
+  source.dispatching_ = false;
+  if (r < 0) failed(source, r);
+  if (source.refs_ == 0) source.finish();
+}
+
+void Loop::call_handler(Source& source, Source::Handler handler) {
+  source.dispatching_ = true;
+  const int r = handler(&source, source.userdata);
+  source.dispatching_ = false;
+  if (r < 0) failed(source, r);
+  if (source.refs_ == 0) source.finish();
+}
+
+void Loop::failed(Source& source, int error) {
+  if (source.exit_on_failure_) exit(error);
+  if (source.connected()) (void)source.set_enabled(Enabled::kOff);
+}
+
+int Loop::dispatch_exit() {
+  if (exits_.empty()) {
+    state_ = State::kFinished;
+    return 0;
+  }
+  Source& source = *exits_.top();
+  ++iteration_;
+  state_ = State::kExiting;
+  if (source.enabled_ == Enabled::kOneshot) (void)source.set_enabled(Enabled::kOff);
+  call_source(source);
+  state_ = State::kInitial;
+  return 1;
+}
+
+int Loop::run(Usec timeout) {
+  Hold hold(*this);
+  int r = prepare();
+  if (r == 0) r = wait(timeout);
+  if (r > 0) {
+    r = dispatch();
+    return r < 0 ? r : 1;
+  }
+  return r;
+}
+
+int Loop::run_until_finished() {
+  Hold hold(*this);
+  while (state_ != State::kFinished) {
+    if (const int r = run(kForever); r < 0) return r;
+  }
+  return exit_code_;
+}
+
+void Loop::exit(int code) {
+  exit_requested_ = true;
+  exit_code_ = code;
+}
+
+int Loop::exit_by_default(const Source& source) {
+  exit(static_cast<int>(reinterpret_cast<intptr_t>(source.userdata)));
+  return 0;
+}
+
+int Loop::set_signal_exit(bool on) {
+  constexpr int kSignals[2] = {SIGINT, SIGTERM};
+  if (on == (exit_signals_[0] != nullptr)) return 0;
+  for (int i = 0; i < 2 && on; ++i) {
+    Source* added = nullptr;
+    const int r = SignalSource::add(*this, &added, kSignals[i] | SignalSource::kBlock, nullptr, nullptr);
+    if (r < 0) {
+      if (i > 0) release_exit_signal(exit_signals_[0]);
+      return r;
+    }
+    added->set_floating(true);
+    exit_signals_[i] = added;
+  }
+  if (!on)
+    for (Source*& source : exit_signals_) release_exit_signal(source);
+  return 1;
+}
+
+// Such a source is floating, so that it does not keep the loop; one reference is the loop's as owner, one this pointer's.
+void Loop::release_exit_signal(Source*& source) {
+  source->set_floating(false);
+  source->unref();
+  source = nullptr;
+}
+
+Usec Loop::monotonic_now() {
+  if (!stamped_) {
+    monotonic_ = read_clock(CLOCK_MONOTONIC);
+    stamped_ = true;
+  }
+  return monotonic_;
+}
+
+int Loop::now(clockid_t id, Usec* ret) {
+  if (id == CLOCK_REALTIME_ALARM) id = CLOCK_REALTIME;
+  if (id == CLOCK_BOOTTIME_ALARM) id = CLOCK_BOOTTIME;
+  if (!ever_asked_) {
+    *ret = read_clock(id);
+    return 1;
+  }
+  const Usec then = monotonic_now();
+  if (id == CLOCK_MONOTONIC) {
+    *ret = then;
+    return 0;
+  }
+  // The other clocks are not read at each wake-up: what they said then follows from how long ago that is.
+  const Usec passed = read_clock(CLOCK_MONOTONIC) - then;
+  const Usec current = read_clock(id);
+  *ret = current > passed ? current - passed : 0;
+  return 0;
+}
+
+int Loop::add_to_now(clockid_t id, Usec span, Usec* ret) {
+  if (span == kForever) {
+    *ret = kForever;
+    return 0;
+  }
+  Usec current = 0;
+  (void)now(id, &current);
+  if (span >= kForever - current) return -EOVERFLOW;
+  *ret = current + span;
+  return 0;
+}
+
+int Loop::set_watchdog(bool on) {
+  if (on == watchdog_.on()) return on;
+  if (!on) {
+    watchdog_.stop();
+    return 0;
+  }
+  Usec period = 0;
+  if (const int r = watchdog_enabled(&period); r <= 0) return r;
+  if (const int r = clocks_.monotonic().open(poller_); r < 0) return r;
+  watchdog_.start(period, read_clock(CLOCK_MONOTONIC));
+  return 1;
+}
+
+void Loop::count_busy(const Source& source, int change) {
+  if (source.keeps_loop_busy()) n_busy_ += static_cast<uint64_t>(static_cast<int64_t>(change));
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+//
+// The event loop: conducts one iteration.
+//
+// Idea: kernel -> multiplexers -> pending sources -> dispatch of one -> its callback. The loop owns the multiplexers and says
+// when each is asked; what they do is theirs. An iteration is `prepare`, `wait`, `dispatch`, and goes through the states
+// INITIAL, PREPARING, ARMED, PENDING, RUNNING (EXITING while exit sources run), and FINISHED at the end.
+//
+// Asking the kernel: an iteration that finds something pending asks only about what could go before it (`look_for_better`);
+// everything else has to wait for its elders anyway. doc/dispatch.md has the argument.
+//
+// Invariants:
+//  1. `asked_in_` is the last iteration in which the kernel was asked about everything. A source that became pending in or
+//     before it is at least as old as anything of its priority that the kernel still keeps.
+//  2. Every call that may run a callback holds a reference on the loop while it does, for the callback may drop the last.
+//  3. After FINISHED nothing is dispatched any more.
+//
+// Threads: one loop belongs to one thread at a time. Forks: `forked()` is true in every child, and then the caller must do
+// nothing that reaches the kernel; freeing closes the child's own descriptors and changes nothing in the parent.
+#pragma once
+
+#include "src/child_source.h"
+#include "src/clock.h"
+#include "src/extras.h"
+#include "src/inotify_queue.h"
+#include "src/level.h"
+#include "src/poller.h"
+#include "src/pressure_source.h"
+#include "src/process.h"
+#include "src/rate_limit.h"
+#include "src/signal_queue.h"
+#include "src/static_sources.h"
+#include "src/watchdog.h"
+
+namespace evenkeel {
+
+class Profile;
+
+class Loop {
+ public:
+  // The values are those of the C ABI.
+  enum class State : int { kInitial = 0, kArmed, kPending, kRunning, kExiting, kFinished, kPreparing };
+
+  static int create(Loop** ret);
+  void ref() { ++refs_; }
+  void unref();
+
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  bool forked() const { return !Process::is(process_); }
+  State state() const { return state_; }
+  bool finished() const { return state_ == State::kFinished; }
+  uint64_t iteration() const { return iteration_; }
+
+  // The steps of an iteration; each needs the state that the step before it left. Results as in the C ABI.
+  int prepare();
+  int wait(Usec timeout);
+  int dispatch();
+  int run(Usec timeout);
+  // Runs until the exit; returns its code.
+  int run_until_finished();
+
+  // Asks the loop to leave; a later call replaces the code.
+  void exit(int code);
+  bool exit_requested() const { return exit_requested_; }
+  int exit_code() const { return exit_code_; }
+  void set_exit_on_idle(bool on) { exit_on_idle_ = on; }
+  bool exit_on_idle() const { return exit_on_idle_; }
+  // SIGINT and SIGTERM exit the loop with code 0.
+  int set_signal_exit(bool on);
+
+  // The time of this iteration on a clock; 1 if there was no iteration yet, and it is the current time. `id` is supported.
+  int now(clockid_t id, Usec* ret);
+  Usec monotonic_now();
+  // `span` from now on; kForever stays so. -EOVERFLOW beyond the end of time.
+  int add_to_now(clockid_t id, Usec span, Usec* ret);
+
+  int set_watchdog(bool on);
+  bool watchdog() const { return watchdog_.on(); }
+
+  // --- For the sources. ---
+  Poller& poller() { return poller_; }
+  Levels& levels() { return levels_; }
+  Clocks& clocks() { return clocks_; }
+  Signals& signals() { return signals_; }
+  Children& children() { return children_; }
+  Inotifies& inotifies() { return inotifies_; }
+  RateLimits& rate_limits() { return rate_limits_; }
+  IntrusiveHeap<Extras, PrepareTag, PrepareSooner>& prepares() { return prepares_; }
+  Posts& posts() { return posts_; }
+  Exits& exits() { return exits_; }
+  PressureWrites& pressure_writes() { return pressure_writes_; }
+  uint64_t next_id() { return next_id_++; }
+  void count_busy(const Source& source, int change);
+
+  // Calls a callback of a source outside its dispatch, with all that follows from its result.
+  void call_handler(Source& source, Source::Handler handler);
+  // A callback of the source failed with `error`.
+  void failed(Source& source, int error);
+  // What a source does that has no callback.
+  int exit_by_default(const Source& source);
+
+  // Called when the loop ends; for the shim that keeps a pointer to it.
+  void (*on_free)(void* data) = nullptr;
+  void* on_free_data = nullptr;
+
+  // For tests: whether every structure is as its file says.
+  bool check_invariants();
+
+ private:
+  friend void dispose<Loop>(Loop* object);
+  friend Loop* make<Loop>();
+
+  Loop() : levels_(*this) {}
+  ~Loop();
+
+  [[gnu::noinline]] void end();
+  void run_prepare_callbacks();
+  int look_for_better(Level& best);
+  int ask(Usec timeout);
+  void pend_due_timers();
+  void after_asking();
+  Window monotonic_window() const;
+  int program_clocks();
+  int dispatch_source(Source& source);
+  int dispatch_exit();
+  void call_source(Source& source);
+  void pend_posts();
+  void release_exit_signal(Source*& source);
+  int pending_state();
+
+  uint32_t refs_ = 1;
+  State state_ = State::kInitial;
+  bool exit_requested_ = false;
+  bool exit_on_idle_ = false;
+  bool ever_asked_ = false;
+  bool stamped_ = false;  // `monotonic_` is of this iteration.
+  int exit_code_ = 0;
+  uint64_t process_ = 0;
+  uint64_t iteration_ = 0;
+  uint64_t asked_in_ = 0;
+  uint64_t next_id_ = 1;
+  uint64_t n_busy_ = 0;
+  Usec monotonic_ = 0;
+
+  Poller poller_;
+  Levels levels_;
+  Clocks clocks_;
+  Signals signals_;
+  Children children_;
+  Inotifies inotifies_;
+  RateLimits rate_limits_;
+  Watchdog watchdog_;
+  Posts posts_;
+  Exits exits_;
+  PressureWrites pressure_writes_;
+  IntrusiveHeap<Extras, PrepareTag, PrepareSooner> prepares_;
+  Source* exit_signals_[2] = {};
+  Profile* profile_ = nullptr;
+};
+
+}  // namespace evenkeel

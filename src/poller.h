@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+//
+// The epoll set of a loop.
+//
+// Idea: two kinds of watchers. A `Channel` is a descriptor of our own (timerfd, signalfd, inotify); it is registered at once
+// and closed by us. A `WatchedSource` watches a descriptor of the caller, which may be closed, duplicated and its number used
+// again at any time; turning it off and on again between two waits costs no system call.
+//
+// Invariants:
+//  1. `registered_` of a source is the event mask that the kernel was given last, or 0 if it has none of us.
+//  2. A source whose registration differs from what it wants, or has to be confirmed, is on `stale_`; `flush()` settles all
+//     of them, and is called before every wait, before `prepare` returns, and before a new registration is made. The last
+//     because a removal that came later could hit a newer registration of the same descriptor number.
+//  3. A new registration is made at once: its errors belong to the call that asked for it.
+//  4. epoll gives back a handle (slot and generation), never a pointer to a source. A registration that outlives its source
+//     (the descriptor was closed while a duplicate of it stayed open: no one can remove it any more) is noticed by its
+//     handle; then the whole epoll set is made anew under the same number.
+//
+// Forks: a child shares the set with its parent. Once it has said so by `abandon()` nothing here reaches the kernel.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include "src/source.h"
+
+namespace evenkeel {
+
+struct ChannelTag;
+struct StaleTag;
+
+// A source that watches a file descriptor.
+class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<WatchLevelTag> {
+ public:
+  int fd() const { return fd_; }
+
+  // The kernel reports `events`. Makes the source pending, if it wants to be; must not call back.
+  virtual void on_ready(uint32_t events) { (void)events; }
+
+  int move(Level& to) override;
+  WatchedSource* watched() final { return this; }
+
+ protected:
+  using Source::Source;
+  ~WatchedSource() = default;
+
+  // Registers for `events` (or changes them) and counts as armed at the level.
+  int watch(uint32_t events);
+  void unwatch();
+  // As `unwatch`, but at once: the descriptor is about to be closed by us.
+  void unwatch_now();
+  // Watches `fd` instead; on failure the old one stays.
+  int change_fd(int fd);
+
+  int fd_ = -1;
+
+ private:
+  friend class Poller;
+
+  uint32_t wanted_ = 0;
+  uint32_t registered_ = 0;
+};
+
+// A descriptor of ours.
+class Channel : public ListNode<ChannelTag>, public ListNode<LevelChannelTag> {
+ public:
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  int fd() const { return fd_; }
+  virtual void on_ready(uint32_t events) { (void)events; }
+
+ protected:
+  Channel() = default;
+  ~Channel() = default;
+
+  int fd_ = -1;
+
+ private:
+  friend class Poller;
+};
+
+class Poller {
+ public:
+  Poller() = default;
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+  ~Poller();
+
+  int open();
+  void abandon() { abandoned_ = true; }
+  int fd() const { return epoll_; }
+
+  // The registry of all sources of the loop, in slots that are used again. `reserve` is the part that may fail.
+  [[nodiscard]] bool reserve_slot();
+  void take_slot(Source& source);
+  void release_slot(Source& source);
+  template <typename Visit>
+  void for_each_source(Visit visit) {
+    for (size_t i = 0; i < slots_.size(); ++i)
+      if (is_source(slots_[i])) visit(*to_source(slots_[i]));
+  }
+  size_t n_sources() const { return n_sources_; }
+
+  int watch(WatchedSource& source, uint32_t events);
+  void unwatch(WatchedSource& source);
+  void forget(WatchedSource& source);
+  // Registers `fd` in place of the source's own; on failure that one stays.
+  int replace(WatchedSource& source, int fd, uint32_t events);
+  void flush();
+
+  int add_channel(Channel& channel);
+  void remove_channel(Channel& channel);
+
+  // Waits at most `timeout` (0: only looks; kForever: without end). Returns the number of events at hand, or -errno; -EINTR
+  // after a signal handler.
+  int wait(Usec timeout);
+  // Hands these `n` events, and what more there is, to their sources and channels, in the order of the kernel's report.
+  void deliver(int n);
+
+  // Asks only about the descriptors of the levels that are better than `bound`, or as good where `inclusive`. 1: done, 0: not
+  // possible this way, as they are too many or epoll alone knows.
+  int ask_better(Levels& levels, Priority bound, bool inclusive);
+
+ private:
+  static constexpr size_t kMostEvents = 1024;  // In one call; more are fetched by further calls.
+  static constexpr size_t kFewFds = 16;
+
+  static bool is_source(uintptr_t slot) { return (slot & 1U) == 0; }
+  static Source* to_source(uintptr_t slot) { return reinterpret_cast<Source*>(slot); }
+  static uint64_t handle(const Source& source);
+  static uint64_t handle(const Channel& channel);
+
+  int room() const { return static_cast<int>(events_.capacity() < kMostEvents ? events_.capacity() : kMostEvents); }
+  int control(int op, WatchedSource& source, int fd, uint32_t events);
+  int collect(Usec timeout);
+  int collect_exactly(Usec timeout);
+  void deliver_one(uint64_t handle, uint32_t events);
+  void rebuild();
+
+  int epoll_ = -1;
+  bool haunted_ = false;  // An event came for a registration that nobody has.
+  bool no_pwait2_ = false;
+  bool abandoned_ = false;
+
+  Array<uintptr_t> slots_;  // A Source*, or 2 * next free slot + 1.
+  size_t free_slot_ = SIZE_MAX;
+  size_t n_sources_ = 0;
+
+  Array<struct epoll_event> events_;
+  List<WatchedSource, StaleTag> stale_;
+  List<Channel, ChannelTag> channels_;
+};
+
+}  // namespace evenkeel

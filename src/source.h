@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+//
+// What every event source is, whatever it waits for.
+//
+// Idea: a source is a node of intrusive structures. Adding it takes all memory and descriptors that it will ever need;
+// arming, becoming pending, being dispatched and rearmed allocate nothing. A kind of source is one small class that derives
+// from `Source` and says what is special about it by the virtual functions below; nothing else knows the kinds.
+//
+// Words: a source is *enabled* (ON or ONESHOT) or OFF as the program says; *armed* while it is enabled and not offline for
+// its rate limit, which is when its multiplexer watches for its event; *pending* from the event until its dispatch;
+// *connected* until its last reference goes or its loop ends.
+//
+// Invariants:
+//  1. armed == connected and enabled and not rate-limited, and (for exit sources too) `arm()` succeeded.
+//  2. pending implies armed. held implies rate-limited, and that the event's data is kept.
+//  3. A connected source holds a reference on its level and a slot of the loop's registry; one that is not floating holds a
+//     reference on its loop. A floating one is held by the loop.
+//  4. A failing operation leaves the source as it was.
+//
+// A callback may free its own source: while `dispatching_` is set the memory stays until the callback has returned, but the
+// source is disconnected at once. Forks: in a child nothing here may touch the kernel's objects, which are the parent's too;
+// see `Loop::forked`.
+#pragma once
+
+#include "src/level.h"
+#include "src/list.h"
+#include "src/types.h"
+
+namespace evenkeel {
+
+class RateLimit;
+struct Extras;
+
+enum class Kind : uint8_t {
+  kIo, kTime, kSignal, kChild, kInotify, kDefer, kPost, kExit, kMemoryPressure, kCpuPressure, kIoPressure,
+};
+
+enum class Enabled : int8_t { kOneshot = -1, kOff = 0, kOn = 1 };
+
+class Source : public ListNode<SourcePendingTag> {
+ public:
+  using Handler = int (*)(Source*, void* userdata);
+  using Destroy = void (*)(void* userdata);
+
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  // References. `unref` of the last one disconnects the source and frees it, or leaves the latter to the dispatch.
+  void ref() { ++refs_; }
+  void unref();
+
+  Loop* loop() const { return level_ ? &level_->loop() : nullptr; }
+  Level& level() const { return *level_; }
+  bool connected() const { return level_ != nullptr; }
+  Kind kind() const { return kind_; }
+  uint64_t id() const { return id_; }
+  uint32_t slot() const { return slot_; }
+  uint64_t pending_since() const { return pending_since_; }
+
+  Priority priority() const { return level_ ? level_->priority() : 0; }
+  int set_priority(Priority priority);
+
+  Enabled enabled() const { return enabled_; }
+  int set_enabled(Enabled enabled);
+  bool armed() const { return armed_; }
+  bool is_pending() const { return ListNode<SourcePendingTag>::linked(); }
+  // As the program sees it: a source that went over its rate limit keeps its event until it is back.
+  bool has_event() const { return is_pending() || held_; }
+
+  // Puts the source at the end of its level's queue; nothing happens if it is there already.
+  void pend();
+  void unpend(bool dispatched = false);
+
+  bool floating() const { return floating_; }
+  void set_floating(bool floating);
+
+  bool exit_on_failure() const { return exit_on_failure_; }
+  void set_exit_on_failure(bool on) { exit_on_failure_ = on; }
+
+  void* userdata = nullptr;
+
+  // -ENOMEM possible: what few sources use is kept aside, and made when it is first set.
+  int set_description(const char* description);
+  const char* description() const;
+  int set_prepare(Handler handler);
+  int set_destroy_callback(Destroy callback);
+  Destroy destroy_callback() const;
+
+  // See rate_limit.h. Null where none was ever set.
+  int set_rate_limit(Usec interval, unsigned burst);
+  int set_rate_limit_expired(Handler handler);
+  RateLimit* rate_limit() const;
+  bool rate_limited() const { return limited_; }
+
+  // --- What a kind of source says of itself. ---
+
+  // Takes what the source needs of its loop beyond level and slot, once; `detach` gives it back. `forked`: this is a child of
+  // the process that made the loop.
+  virtual int attach() { return 0; }
+  virtual void detach(bool forked) { (void)forked; }
+  // Starts to watch for the event. Called with the source OFF or limited; on failure nothing has changed.
+  virtual int arm() { return 0; }
+  // Stops; never fails.
+  virtual void disarm() {}
+  // Calls the program's callback. May return with the source disconnected and its last reference gone.
+  virtual int fire() { return 0; }
+  // Takes what `fire` must undo or finish even if the callback freed the source (a child is reaped); called after `fire`.
+  virtual void fired() {}
+  // The source is about to move to another level (on failure nothing has changed), and has moved.
+  virtual int move(Level& to);
+  virtual void moved() {}
+  // Ends the object itself.
+  virtual void destroy() {}
+  // The source stops being pending: with `dispatched` its callback is next, else its event is dropped. It may be armed still.
+  virtual void unpended(bool dispatched) { (void)dispatched; }
+  virtual WatchedSource* watched() { return nullptr; }
+
+  virtual const char* default_description() const { return nullptr; }
+
+  // Properties of the kind.
+  virtual bool can_rate_limit() const { return false; }
+  virtual bool wakes_posts() const { return true; }
+  virtual bool keeps_loop_busy() const { return true; }  // For a loop that exits when it is idle.
+
+ protected:
+  explicit Source(Kind kind, Enabled enabled) : enabled_(enabled), kind_(kind) {}
+  ~Source() = default;
+
+  // The last step of every `add`: takes level and slot, then arms. On failure the object is destroyed.
+  static int connect(Loop& loop, Source* source, bool floating);
+
+ private:
+  friend class Loop;
+  friend class Poller;
+  friend class RateLimits;
+
+  int go_online();
+  void go_offline();
+  void withhold();
+  int come_back();
+  void disconnect();
+  void finish();  // Calls the destroy callback and frees the memory.
+  Extras* need_extras();
+  void follow_prepare();
+
+  // Which level, and what is known of it elsewhere.
+  Level* level_ = nullptr;
+  Extras* extras_ = nullptr;
+  uint64_t id_ = 0;  // By creation, never used again in this loop.
+  uint64_t pending_since_ = 0;
+  uint32_t refs_ = 1;
+  uint32_t slot_ = UINT32_MAX;
+
+  // State that the program sets, or that its callbacks change.
+  Enabled enabled_;
+  const Kind kind_;
+  bool floating_ : 1 = false;
+  bool exit_on_failure_ : 1 = false;
+  bool armed_ : 1 = false;
+  bool limited_ : 1 = false;
+  bool held_ : 1 = false;  // Was pending when it went over its rate limit.
+  bool dispatching_ : 1 = false;
+};
+
+}  // namespace evenkeel

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//
+// See time_source.h.
+#include "src/time_source.h"
+
+#include "src/loop.h"
+
+namespace evenkeel {
+
+int TimeSource::add(Loop& loop, Source** ret, clockid_t id, Usec time, Usec accuracy, Callback callback, void* userdata) {
+  Clock* clock = loop.clocks().find(id);
+  if (!clock) return -EOPNOTSUPP;
+  if (const int r = clock->open(loop.poller()); r < 0) return r;
+  TimeSource* source = make<TimeSource>(*clock, time, accuracy == 0 ? kDefaultAccuracy : accuracy, callback);
+  if (!source) return -ENOMEM;
+  source->userdata = userdata;
+  if (const int r = connect(loop, source, !ret); r < 0) return r;
+  if (ret) *ret = source;
+  return 0;
+}
+
+int TimeSource::arm() {
+  if (!has_event()) clock_.insert(*this);
+  level().attach_timer();
+  return 0;
+}
+
+void TimeSource::disarm() {
+  if (waits()) clock_.erase(*this);
+  level().detach_timer();
+}
+
+void TimeSource::unpended(bool dispatched) {
+  // Still armed: waits for its time again, which for one that stays ON has come already.
+  (void)dispatched;
+  if (armed()) clock_.insert(*this);
+}
+
+int TimeSource::fire() { return callback_ ? callback_(this, time_, userdata) : loop()->exit_by_default(*this); }
+
+int TimeSource::move(Level& to) {
+  if (!armed()) return 0;
+  level().detach_timer();
+  to.attach_timer();
+  return 0;
+}
+
+void TimeSource::take_out() {
+  unpend();
+  if (waits()) clock_.erase(*this);
+}
+
+void TimeSource::put_back() {
+  if (armed()) clock_.insert(*this);
+}
+
+void TimeSource::set_time(Usec time) {
+  take_out();
+  time_ = time;
+  put_back();
+}
+
+void TimeSource::set_accuracy(Usec accuracy) {
+  take_out();
+  accuracy_ = accuracy == 0 ? kDefaultAccuracy : accuracy;
+  put_back();
+}
+
+}  // namespace evenkeel
