@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+#
+# All tests, for one ctest run. Labels: unit (the engine), abi (C programs on our library, linked), preloaded (the same
+# programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
+# example, compat (programs of Debian).
+#
+# A C program is compiled once and linked twice. The runs against the reference need libsystemd-dev; sanitizers can't be
+# preloaded into a program that is built without them, so those builds run what is linked only. A skip is exit code 77.
+
+find_package(PkgConfig QUIET)
+find_package(GTest QUIET)
+if(PKG_CONFIG_FOUND)
+  pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
+  pkg_check_modules(SYSTEMD QUIET IMPORTED_TARGET libsystemd)
+endif()
+
+set(EVENKEEL_PLAIN_BUILD TRUE)
+if(EVENKEEL_SANITIZE OR EVENKEEL_COVERAGE)
+  set(EVENKEEL_PLAIN_BUILD FALSE)
+endif()
+
+# --- The engine -----------------------------------------------------------------------------------------------------
+
+if(GTest_FOUND)
+  # With the seam for faults, which the library does not have.
+  add_library(evenkeel_engine_under_test OBJECT ${EVENKEEL_ENGINE_SOURCES} src/kernel_faults.cc)
+  target_link_libraries(evenkeel_engine_under_test PUBLIC evenkeel_library_options)
+  target_compile_definitions(evenkeel_engine_under_test PUBLIC EVENKEEL_FAULTS)
+  file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*_test.cc)
+  add_executable(engine_test ${unit_tests})
+  target_link_libraries(engine_test PRIVATE evenkeel_engine_under_test GTest::gtest_main)
+  target_compile_options(engine_test PRIVATE -fexceptions)
+  include(GoogleTest)
+  gtest_discover_tests(engine_test TEST_PREFIX "unit:" PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+else()
+  message(STATUS "GoogleTest is missing: the unit tests are not built")
+endif()
+
+# --- C programs -----------------------------------------------------------------------------------------------------
+
+function(evenkeel_c_test source)
+  get_filename_component(directory ${source} DIRECTORY)
+  get_filename_component(folder ${directory} NAME)
+  get_filename_component(name ${source} NAME_WE)
+  set(program "${folder}-${name}")
+  add_library(${program}-object OBJECT ${source})
+  target_include_directories(${program}-object PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance)
+  target_link_libraries(${program}-object PRIVATE evenkeel_options PkgConfig::CMOCKA)
+  target_compile_options(${program}-object PRIVATE -Wno-conversion)
+  set(libraries PkgConfig::CMOCKA evenkeel_options Threads::Threads ${CMAKE_DL_LIBS})
+
+  add_executable(${program}-linked $<TARGET_OBJECTS:${program}-object>)
+  target_link_libraries(${program}-linked PRIVATE evenkeel ${libraries})
+  add_test(NAME "abi:${program}" COMMAND ${program}-linked)
+  set_tests_properties("abi:${program}" PROPERTIES LABELS abi)
+  set(all "abi:${program}")
+
+  # Programs that call what libsystemd 252 does not have run on ours alone.
+  if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD AND NOT name MATCHES "newer")
+    add_executable(${program}-reference $<TARGET_OBJECTS:${program}-object>)
+    target_link_libraries(${program}-reference PRIVATE PkgConfig::SYSTEMD ${libraries})
+    add_test(NAME "reference:${program}" COMMAND ${program}-reference)
+    set_tests_properties("reference:${program}" PROPERTIES LABELS reference)
+    add_test(NAME "preloaded:${program}" COMMAND ${program}-reference)
+    set_tests_properties("preloaded:${program}" PROPERTIES LABELS preloaded ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:evenkeel>")
+    list(APPEND all "reference:${program}" "preloaded:${program}")
+  endif()
+  set_tests_properties(${all} PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77)
+endfunction()
+
+if(CMOCKA_FOUND)
+  find_package(Threads REQUIRED)
+  file(GLOB c_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/conformance/*.c ${PROJECT_SOURCE_DIR}/abi/*/*_test.c)
+  foreach(source IN LISTS c_tests)
+    evenkeel_c_test(${source})
+  endforeach()
+  if(NOT SYSTEMD_FOUND)
+    message(STATUS "libsystemd-dev is missing: nothing is compared with the reference")
+  endif()
+else()
+  message(STATUS "cmocka is missing: the tests of the C ABI are not built")
+endif()
+
+# --- The built object, examples, programs of Debian --------------------------------------------------------------------
+
+function(evenkeel_script_tests label pattern)
+  file(GLOB scripts CONFIGURE_DEPENDS ${pattern})
+  foreach(script IN LISTS scripts)
+    get_filename_component(name ${script} NAME)
+    add_test(NAME "${label}:${name}" COMMAND ${script} ${ARGN})
+    set_tests_properties("${label}:${name}" PROPERTIES LABELS ${label} TIMEOUT 300 SKIP_RETURN_CODE 77)
+  endforeach()
+endfunction()
+
+if(EVENKEEL_PLAIN_BUILD)
+  evenkeel_script_tests(check "${PROJECT_SOURCE_DIR}/tools/checks/*" $<TARGET_FILE:evenkeel>)
+  evenkeel_script_tests(example "${PROJECT_SOURCE_DIR}/examples/run-*" ${PROJECT_BINARY_DIR})
+  evenkeel_script_tests(compat "${PROJECT_SOURCE_DIR}/compat-tests/*" $<TARGET_FILE:evenkeel>)
+endif()
