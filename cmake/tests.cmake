@@ -46,6 +46,7 @@ function(evenkeel_c_test source)
   add_library(${program}-object OBJECT ${source})
   target_include_directories(${program}-object PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance)
   target_link_libraries(${program}-object PRIVATE evenkeel_options PkgConfig::CMOCKA)
+  target_compile_definitions(${program}-object PRIVATE _GNU_SOURCE)
   target_compile_options(${program}-object PRIVATE -Wno-conversion)
   set(libraries PkgConfig::CMOCKA evenkeel_options Threads::Threads ${CMAKE_DL_LIBS})
 

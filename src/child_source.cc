@@ -156,14 +156,12 @@ void ChildSource::fired() {
   if (armed()) disarm();
 }
 
-int ChildSource::send_signal(int signo, const siginfo_t* info, unsigned flags) {
+int ChildSource::send_signal(int signo, const siginfo_t* info) {
   if (exit_seen()) return -ESRCH;
   if (fd_ >= 0) {
-    const int r = kernel::pidfd_send_signal(fd_, signo, info, flags);
-    if (r != -ENOSYS && r != -EPERM) return r;
-    if (r == -EPERM && flags == 0 && kernel::kill(pid_, 0) < 0) return r;
+    const int r = kernel::pidfd_send_signal(fd_, signo, info);
+    if (r != -ENOSYS) return r;
   }
-  if (flags != 0) return -EOPNOTSUPP;
   return info ? kernel::rt_sigqueueinfo(pid_, signo, info) : kernel::kill(pid_, signo);
 }
 

@@ -45,7 +45,7 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   void set_own_process(bool own) { own_process_ = own; }
 
   // -ESRCH once the exit was seen.
-  int send_signal(int signo, const siginfo_t* info, unsigned flags);
+  int send_signal(int signo, const siginfo_t* info);
 
   int attach() override;
   void detach(bool forked) override;

@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t kAlways = IN_IGNORED | IN_UNMOUNT;
 
 // Flags that the shared watch must not have: it is ours to end, and the path is followed by hand.
-constexpr uint32_t kNotShared = IN_ONESHOT | IN_DONT_FOLLOW | IN_ONLYDIR | IN_MASK_ADD | IN_MASK_CREATE;
+constexpr uint32_t kNotShared = IN_ONESHOT | IN_DONT_FOLLOW | IN_ONLYDIR;
 
 }  // namespace
 
@@ -31,10 +31,9 @@ InotifyQueue* InotifyQueue::of(Level& level) {
 }
 
 InotifyQueue::~InotifyQueue() {
+  n_recipients_ = 0;
+  close_if_unused();
   ::free(buffer_);
-  if (fd_ < 0) return;
-  level_.loop().poller().remove_channel(*this);
-  (void)kernel::close(fd_);
 }
 
 int InotifyQueue::open() {
@@ -54,43 +53,56 @@ int InotifyQueue::open() {
 int InotifyQueue::watch(Inode& inode, uint32_t mask) {
   char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
   (void)::snprintf(path, sizeof(path), "/proc/self/fd/%d", inode.path_fd);
-  const int wd = kernel::inotify_add_watch(fd_, path, (mask & ~kNotShared) | IN_MASK_ADD);
+  // The kernel judges the mask of the new source together with what is watched already.
+  for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source))
+    mask |= source->mask_ & ~uint32_t{IN_MASK_CREATE};
+  const int wd = kernel::inotify_add_watch(fd_, path, mask & ~kNotShared);
   return wd == -ENOENT ? -ENOSYS : wd;  // No /proc.
 }
 
 int InotifyQueue::acquire(int path_fd, uint32_t mask, Inode** ret) {
-  if (const int r = open(); r < 0) return r;
   struct stat st;
   if (const int r = kernel::fstat(path_fd, &st); r < 0) return r;
   const Inode::Id id = {st.st_dev, st.st_ino};
-  Inode* inode = by_id_.find(id);
-  const bool fresh = !inode;
-  if (fresh) {
+  Inode* known = by_id_.find(id);
+  Inode* inode = known;
+  if (!known) {
     if (!by_id_.reserve() || !by_watch_.reserve()) return -ENOMEM;
     inode = make<Inode>(*this, id);
     if (!inode) return -ENOMEM;
   }
-  if (inode->path_fd < 0) {
-    const int fd = kernel::duplicate(path_fd);
-    if (fd < 0) {
-      if (fresh) dispose(inode);
-      return fd;
-    }
-    inode->path_fd = fd;
-    level_.loop().inotifies().open_paths().push_back(*inode);
-  }
-  const int wd = watch(*inode, mask);
+  int r = inode->path_fd < 0 ? keep_path(*inode, path_fd) : 0;
+  if (r >= 0) r = open();
+  const int wd = r < 0 ? r : watch(*inode, mask);
   if (wd < 0) {
-    if (fresh) dispose(inode);
+    if (!known) dispose(inode);
+    close_if_unused();
     return wd;
   }
-  if (fresh) {
+  if (!known) {
     inode->wd = wd;
     by_id_.insert(*inode);
     by_watch_.insert(*inode);
   }
   *ret = inode;
   return 0;
+}
+
+int InotifyQueue::keep_path(Inode& inode, int path_fd) {
+  const int fd = kernel::duplicate(path_fd);
+  if (fd < 0) return fd;
+  inode.path_fd = fd;
+  level_.loop().inotifies().open_paths().push_back(inode);
+  return 0;
+}
+
+// Without a watch nothing can come; what is buffered was for sources that are gone.
+void InotifyQueue::close_if_unused() {
+  if (fd_ < 0 || !by_id_.empty() || n_recipients_ > 0) return;
+  level_.loop().poller().remove_channel(*this);
+  (void)kernel::close(fd_);
+  fd_ = -1;
+  position_ = filled_ = 0;
 }
 
 void InotifyQueue::forget_watch(Inode& inode) {
@@ -106,6 +118,7 @@ void InotifyQueue::release(Inode& inode) {
   forget_watch(inode);
   if (wd >= 0 && !level_.loop().forked()) (void)kernel::inotify_rm_watch(fd_, wd);
   dispose(&inode);
+  close_if_unused();
 }
 
 void InotifyQueue::arm() {
@@ -124,6 +137,7 @@ void InotifyQueue::done() {
   if (--n_recipients_ > 0) return;
   next_event();
   distribute();
+  close_if_unused();
 }
 
 void InotifyQueue::next_event() {

@@ -97,6 +97,8 @@ class InotifyQueue final : public Channel {
   };
 
   int open();
+  void close_if_unused();
+  int keep_path(Inode& inode, int path_fd);
   int watch(Inode& inode, uint32_t mask);
   void forget_watch(Inode& inode);
   void distribute();

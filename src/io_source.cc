@@ -23,7 +23,7 @@ void IoSource::on_ready(uint32_t events) {
     return;
   }
   revents_ = events;
-  pend();
+  pend(loop()->reported_again(*this));
 }
 
 int IoSource::fire() {

@@ -12,9 +12,17 @@ namespace evenkeel {
 
 Loop& Level::loop() const { return owner_.loop(); }
 
-void Level::push_pending(Source& source) {
+void Level::push_pending(Source& source, bool again) {
   if (pending_.empty()) owner_.pending_.push(*this);
-  pending_.push_back(source);
+  const bool any_again = first_again_ && again_in_ == source.pending_since();
+  if (again && !any_again) {
+    first_again_ = &source;
+    again_in_ = source.pending_since();
+  }
+  if (!again && any_again)
+    pending_.insert_before(*first_again_, source);
+  else
+    pending_.push_back(source);
 }
 
 void Level::insert_pending_by_age(Source& source) {
@@ -28,6 +36,7 @@ void Level::insert_pending_by_age(Source& source) {
 }
 
 void Level::erase_pending(Source& source) {
+  if (first_again_ == &source) first_again_ = nullptr;
   decltype(pending_)::erase(source);
   if (pending_.empty()) owner_.pending_.erase(*this);
 }

@@ -47,7 +47,9 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
 
   // The pending sources, first the one that has been pending longest.
   List<Source, SourcePendingTag>& pending() { return pending_; }
-  void push_pending(Source& source);
+  // To the end of the queue; but of one report of the kernel, those that were in the report before it (`again`) stand behind
+  // all others.
+  void push_pending(Source& source, bool again);
   // Puts a source that was pending at another level where its age belongs.
   void insert_pending_by_age(Source& source);
   void erase_pending(Source& source);
@@ -88,6 +90,8 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
   size_t refs_ = 0;
 
   List<Source, SourcePendingTag> pending_;
+  Source* first_again_ = nullptr;  // Of meaning while one report is handed out, when nothing leaves the list:
+  uint64_t again_in_ = 0;          // the iteration of that report.
   List<WatchedSource, WatchLevelTag> fds_;
   List<Channel, LevelChannelTag> channels_;
   size_t n_armed_ = 0;

@@ -57,6 +57,7 @@ class List {
 
   void push_back(T& element) { static_cast<Node&>(element).link_before(head_); }
   void push_front(T& element) { static_cast<Node&>(element).link_before(*head_.next_); }
+  void insert_before(T& position, T& element) { static_cast<Node&>(element).link_before(static_cast<Node&>(position)); }
   void insert_after(T& position, T& element) {
     static_cast<Node&>(element).link_before(*static_cast<Node&>(position).next_);
   }

@@ -70,7 +70,6 @@ int Loop::prepare() {
   Hold hold(*this);
   if (exit_requested_) return pending_state();
   ++iteration_;
-  stamped_ = false;
   if (profile_) profile_->iteration(read_clock(CLOCK_MONOTONIC));
   if (!inotifies_.open_paths().empty()) inotifies_.close_paths();
   if (!prepares_.empty()) {
@@ -88,6 +87,7 @@ int Loop::prepare() {
   }
   poller_.flush();
   if (const int r = program_clocks(); r < 0) return r;
+  poller_.set_eager(true);
   state_ = State::kArmed;
   return 0;
 }
@@ -118,6 +118,7 @@ int Loop::look_for_better(Level& best) {
   const bool fds_or_timers = armed && (armed->priority() < bound || (inclusive && armed->priority() == bound));
   const bool own_timers = watchdog_.on() || rate_limits_.next_end() != kForever;
   ever_asked_ = true;
+  stamp(false);
   if (!fds_or_timers && !own_timers) return 0;
   size_t n_fds = 0;
   size_t n_timers = 0;
@@ -132,20 +133,32 @@ int Loop::look_for_better(Level& best) {
   return 0;
 }
 
-// Asks the kernel about everything.
 int Loop::ask(Usec timeout) {
+  const int r = ask_kernel(timeout);
+  if (r >= 0) after_asking();
+  return r;
+}
+
+// Asks the kernel about everything. Calls nobody.
+int Loop::ask_kernel(Usec timeout) {
   // Of sources that were added or turned on since `prepare`.
   if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
   const int n = poller_.wait(timeout);
   if (n < 0) return n;
+  asked_before_in_ = asked_in_;
   asked_in_ = iteration_;
   ever_asked_ = true;
-  monotonic_ = read_clock(CLOCK_MONOTONIC);
-  stamped_ = true;
+  stamp(true);
   pend_due_timers();
+  delivering_ = true;
   poller_.deliver(n);
-  after_asking();
+  delivering_ = false;
+  if (children_.due()) children_.look();
   return 0;
+}
+
+void Loop::look() {
+  if (state_ == State::kPending && asked_in_ != iteration_ && !exit_requested_) (void)ask_kernel(0);
 }
 
 void Loop::pend_due_timers() {
@@ -179,6 +192,7 @@ int Loop::program_clocks() {
 }
 
 int Loop::wait(Usec timeout) {
+  poller_.set_eager(false);
   if (exit_requested_) return pending_state();
   Hold hold(*this);
   const int r = ask(timeout);
@@ -253,6 +267,7 @@ int Loop::dispatch_exit() {
   ++iteration_;
   state_ = State::kExiting;
   if (source.enabled_ == Enabled::kOneshot) (void)source.set_enabled(Enabled::kOff);
+  pend_posts();  // Nothing will dispatch them any more, but they are said to be pending.
   call_source(source);
   state_ = State::kInitial;
   return 1;
@@ -280,6 +295,12 @@ int Loop::run_until_finished() {
 void Loop::exit(int code) {
   exit_requested_ = true;
   exit_code_ = code;
+}
+
+int Loop::lend_fd() {
+  if (!lent_) poller_.for_each_source([](Source& source) { source.loop_lent(); });
+  lent_ = true;
+  return poller_.fd();
 }
 
 int Loop::exit_by_default(const Source& source) {
@@ -312,6 +333,13 @@ void Loop::release_exit_signal(Source*& source) {
   source = nullptr;
 }
 
+// A new iteration has its time now, or (as nobody may want to know) when it is first asked for.
+void Loop::stamp(bool now) {
+  derived_[0] = derived_[1] = false;
+  stamped_ = now;
+  if (now) monotonic_ = read_clock(CLOCK_MONOTONIC);
+}
+
 Usec Loop::monotonic_now() {
   if (!stamped_) {
     monotonic_ = read_clock(CLOCK_MONOTONIC);
@@ -333,9 +361,14 @@ int Loop::now(clockid_t id, Usec* ret) {
     return 0;
   }
   // The other clocks are not read at each wake-up: what they said then follows from how long ago that is.
-  const Usec passed = read_clock(CLOCK_MONOTONIC) - then;
-  const Usec current = read_clock(id);
-  *ret = current > passed ? current - passed : 0;
+  const size_t which = id == CLOCK_BOOTTIME;
+  if (!derived_[which]) {
+    const Usec passed = read_clock(CLOCK_MONOTONIC) - then;
+    const Usec current = read_clock(id);
+    realtime_and_boottime_[which] = current > passed ? current - passed : 0;
+    derived_[which] = true;
+  }
+  *ret = realtime_and_boottime_[which];
   return 0;
 }
 

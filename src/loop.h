@@ -61,12 +61,18 @@ class Loop {
   // Runs until the exit; returns its code.
   int run_until_finished();
 
+  // For who wants to know what is pending: between `prepare` and `dispatch`, asks the kernel if this iteration has not.
+  void look();
+
   // Asks the loop to leave; a later call replaces the code.
   void exit(int code);
   bool exit_requested() const { return exit_requested_; }
   int exit_code() const { return exit_code_; }
   void set_exit_on_idle(bool on) { exit_on_idle_ = on; }
   bool exit_on_idle() const { return exit_on_idle_; }
+  // The descriptor, for another loop to watch.
+  int lend_fd();
+  bool lent() const { return lent_; }
   // SIGINT and SIGTERM exit the loop with code 0.
   int set_signal_exit(bool on);
 
@@ -92,6 +98,11 @@ class Loop {
   Exits& exits() { return exits_; }
   PressureWrites& pressure_writes() { return pressure_writes_; }
   uint64_t next_id() { return next_id_++; }
+  // Whether a source that becomes pending now was in the kernel's report before this one, too. It has had its turn since;
+  // what was not is older than it, although epoll reports what stays ready first.
+  bool reported_again(const Source& source) const {
+    return delivering_ && asked_before_in_ > 0 && source.pending_since() >= asked_before_in_;
+  }
   void count_busy(const Source& source, int change);
 
   // Calls a callback of a source outside its dispatch, with all that follows from its result.
@@ -118,7 +129,9 @@ class Loop {
   [[gnu::noinline]] void end();
   void run_prepare_callbacks();
   int look_for_better(Level& best);
+  void stamp(bool now);
   int ask(Usec timeout);
+  int ask_kernel(Usec timeout);
   void pend_due_timers();
   void after_asking();
   Window monotonic_window() const;
@@ -134,15 +147,20 @@ class Loop {
   State state_ = State::kInitial;
   bool exit_requested_ = false;
   bool exit_on_idle_ = false;
+  bool lent_ = false;  // The descriptor is known outside.
   bool ever_asked_ = false;
-  bool stamped_ = false;  // `monotonic_` is of this iteration.
+  bool stamped_ = false;     // `monotonic_` is of this iteration,
+  bool derived_[2] = {};     // and so are these of `realtime_and_boottime_`.
+  bool delivering_ = false;  // The kernel's report is being handed out.
   int exit_code_ = 0;
   uint64_t process_ = 0;
   uint64_t iteration_ = 0;
   uint64_t asked_in_ = 0;
+  uint64_t asked_before_in_ = 0;  // The ask before that one.
   uint64_t next_id_ = 1;
   uint64_t n_busy_ = 0;
   Usec monotonic_ = 0;
+  Usec realtime_and_boottime_[2] = {};
 
   Poller poller_;
   Levels levels_;

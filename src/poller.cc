@@ -89,6 +89,7 @@ int Poller::watch(WatchedSource& source, uint32_t events) {
 void Poller::unwatch(WatchedSource& source) {
   source.wanted_ = 0;
   if (source.registered_ != 0 && !source.ListNode<StaleTag>::linked()) stale_.push_back(source);
+  if (eager_) flush();
 }
 
 void Poller::forget(WatchedSource& source) {

@@ -10,7 +10,8 @@
 //  1. `registered_` of a source is the event mask that the kernel was given last, or 0 if it has none of us.
 //  2. A source whose registration differs from what it wants, or has to be confirmed, is on `stale_`; `flush()` settles all
 //     of them, and is called before every wait, before `prepare` returns, and before a new registration is made. The last
-//     because a removal that came later could hit a newer registration of the same descriptor number.
+//     because a removal that came later could hit a newer registration of the same descriptor number. Between `prepare` and
+//     `wait` nothing is put off.
 //  3. A new registration is made at once: its errors belong to the call that asked for it.
 //  4. epoll gives back a handle (slot and generation), never a pointer to a source. A registration that outlives its source
 //     (the descriptor was closed while a duplicate of it stayed open: no one can remove it any more) is noticed by its
@@ -88,6 +89,8 @@ class Poller {
 
   int open();
   void abandon() { abandoned_ = true; }
+  // While another loop may sleep on the set, nothing is postponed.
+  void set_eager(bool eager) { eager_ = eager; }
   int fd() const { return epoll_; }
 
   // The registry of all sources of the loop, in slots that are used again. `reserve` is the part that may fail.
@@ -141,6 +144,7 @@ class Poller {
   bool haunted_ = false;  // An event came for a registration that nobody has.
   bool no_pwait2_ = false;
   bool abandoned_ = false;
+  bool eager_ = false;
 
   Array<uintptr_t> slots_;  // A Source*, or 2 * next free slot + 1.
   size_t free_slot_ = SIZE_MAX;

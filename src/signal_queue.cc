@@ -13,11 +13,12 @@ namespace {
 
 constexpr int kSignals = _NSIG;  // One more than the largest number.
 
-sigset_t only(int signo) {
+// -EINVAL for the signals that the C library keeps for itself.
+int change_mask(int how, int signo) {
   sigset_t set;
   ::sigemptyset(&set);
-  ::sigaddset(&set, signo);
-  return set;
+  if (::sigaddset(&set, signo) < 0) return -EINVAL;
+  return kernel::change_sigmask(how, &set, nullptr);
 }
 
 }  // namespace
@@ -122,8 +123,7 @@ int SignalSource::attach() {
   if (const int r = kernel::change_sigmask(SIG_BLOCK, nullptr, &blocked); r < 0) return r;
   if (::sigismember(&blocked, signo_) != 1) {
     if (!block_) return -EBUSY;
-    const sigset_t mine = only(signo_);
-    if (const int r = kernel::change_sigmask(SIG_BLOCK, &mine, nullptr); r < 0) return r;
+    if (const int r = change_mask(SIG_BLOCK, signo_); r < 0) return r;
     unblock_ = true;
   }
   loop()->signals().set(signo_, this);
@@ -133,9 +133,7 @@ int SignalSource::attach() {
 void SignalSource::detach(bool forked) {
   (void)forked;
   loop()->signals().set(signo_, nullptr);
-  if (!unblock_) return;
-  const sigset_t mine = only(signo_);
-  (void)kernel::change_sigmask(SIG_UNBLOCK, &mine, nullptr);
+  if (unblock_) (void)change_mask(SIG_UNBLOCK, signo_);
 }
 
 int SignalSource::arm() {

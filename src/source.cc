@@ -145,10 +145,10 @@ int Source::move(Level& to) {
   return 0;
 }
 
-void Source::pend() {
+void Source::pend(bool again) {
   if (is_pending()) return;
   pending_since_ = loop()->iteration();
-  level_->push_pending(*this);
+  level_->push_pending(*this, again);
 }
 
 void Source::unpend(bool dispatched) {
@@ -180,18 +180,18 @@ Extras* Source::need_extras() {
 }
 
 int Source::set_description(const char* description) {
+  const char* old = this->description();
+  if (old && description ? ::strcmp(old, description) == 0 : old == description) return 0;
   char* copy = nullptr;
   if (description && !(copy = copy_string(description))) return -ENOMEM;
   if (!need_extras()) {
     ::free(copy);
     return -ENOMEM;
   }
-  const char* old = this->description();
-  const int changed = description || old;
   ::free(extras_->description);
   extras_->description = copy;
   extras_->described = true;
-  return changed;
+  return 1;
 }
 
 const char* Source::description() const {

@@ -67,8 +67,8 @@ class Source : public ListNode<SourcePendingTag> {
   // As the program sees it: a source that went over its rate limit keeps its event until it is back.
   bool has_event() const { return is_pending() || held_; }
 
-  // Puts the source at the end of its level's queue; nothing happens if it is there already.
-  void pend();
+  // Puts the source at the end of its level's queue; nothing happens if it is there already. `again`: see Level.
+  void pend(bool again = false);
   void unpend(bool dispatched = false);
 
   bool floating() const { return floating_; }
@@ -114,6 +114,8 @@ class Source : public ListNode<SourcePendingTag> {
   // The source stops being pending: with `dispatched` its callback is next, else its event is dropped. It may be armed still.
   virtual void unpended(bool dispatched) { (void)dispatched; }
   virtual WatchedSource* watched() { return nullptr; }
+  // From now on another loop looks at the descriptor of ours.
+  virtual void loop_lent() {}
 
   virtual const char* default_description() const { return nullptr; }
 

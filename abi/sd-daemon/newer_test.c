@@ -129,7 +129,7 @@ static void a_message_arrives_over_local_vsock(void** state) {
   } kWays[] = {{"vsock", SOCK_SEQPACKET}, {"vsock-seqpacket", SOCK_SEQPACKET}, {"vsock-stream", SOCK_STREAM}};
   for (size_t i = 0; i < lengthof(kWays); i++) {
     char address[100], text[100] = "";
-    unsigned port;
+    unsigned port = 0;
     const int fd = listen_locally(kWays[i].type, &port);
     if (fd < 0) {
       print_message("no local vsock transport here: %s\n", strerror(errno));

@@ -94,9 +94,9 @@ EVENKEEL_PUBLIC int sd_event_exit(sd_event* e, int code) noexcept {
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_exit);
 
 EVENKEEL_PUBLIC int sd_event_now(sd_event* e, clockid_t clock, uint64_t* ret) noexcept {
-  if (!ret) return -EINVAL;
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
+  if (!ret) return -EINVAL;
   RETURN_IF_ERROR(not_forked(*loop));
   if (!loop->clocks().find(clock)) return -EOPNOTSUPP;
   return loop->now(clock, ret);
@@ -107,7 +107,7 @@ EVENKEEL_PUBLIC int sd_event_get_fd(sd_event* e) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
   RETURN_IF_ERROR(not_forked(*loop));
-  return loop->poller().fd();
+  return loop->lend_fd();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_get_fd);
 
@@ -120,18 +120,18 @@ EVENKEEL_PUBLIC int sd_event_get_state(sd_event* e) noexcept {
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_get_state);
 
 EVENKEEL_PUBLIC int sd_event_get_tid(sd_event* e, pid_t* ret) noexcept {
-  if (!ret) return -EINVAL;
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
+  if (!ret) return -EINVAL;
   RETURN_IF_ERROR(not_forked(*loop));
   return default_thread(*loop, ret);
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_get_tid);
 
 EVENKEEL_PUBLIC int sd_event_get_exit_code(sd_event* e, int* ret) noexcept {
-  if (!ret) return -EINVAL;
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
+  if (!ret) return -EINVAL;
   RETURN_IF_ERROR(not_forked(*loop));
   if (!loop->exit_requested()) return -ENODATA;
   *ret = loop->exit_code();

@@ -75,7 +75,9 @@ EVENKEEL_PUBLIC int sd_event_source_get_pending(sd_event_source* s) noexcept {
   Source& source = *to_source(s);
   if (source.kind() == Kind::kExit) return -EDOM;
   RETURN_IF_ERROR(usable(source));
-  return source.kind() == Kind::kDefer || source.has_event();
+  if (source.kind() == Kind::kDefer) return 1;
+  source.loop()->look();
+  return source.has_event();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_pending);
 
@@ -98,11 +100,7 @@ EVENKEEL_PUBLIC int sd_event_source_set_priority(sd_event_source* s, int64_t pri
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_priority);
 
 EVENKEEL_PUBLIC int sd_event_source_get_enabled(sd_event_source* s, int* ret) noexcept {
-  // Without a source nothing is enabled, which saves programs a check.
-  if (!s) {
-    if (ret) *ret = SD_EVENT_OFF;
-    return 0;
-  }
+  if (!s) return ret ? -EINVAL : 0;
   Source& source = *to_source(s);
   RETURN_IF_ERROR(not_forked(source));
   if (ret) *ret = static_cast<int>(source.enabled());

@@ -19,7 +19,7 @@ EVENKEEL_PUBLIC int sd_event_source_get_io_fd(sd_event_source* s) noexcept {
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_io_fd);
 
 EVENKEEL_PUBLIC int sd_event_source_set_io_fd(sd_event_source* s, int fd) noexcept {
-  if (fd < 0) return -EBADF;
+  if (s && fd < 0) return -EBADF;
   IoSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kIo, &source));
   RETURN_IF_ERROR(not_forked(*source));
@@ -66,6 +66,7 @@ EVENKEEL_PUBLIC int sd_event_source_get_io_revents(sd_event_source* s, uint32_t*
   if (!ret) return -EINVAL;
   IoSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kIo, &source));
+  if (source->connected() && !source->loop()->forked()) source->loop()->look();
   if (!source->has_event()) return -ENODATA;
   *ret = source->revents();
   return 0;
@@ -193,7 +194,8 @@ EVENKEEL_PUBLIC int sd_event_source_send_child_signal(sd_event_source* s, int si
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
   RETURN_IF_ERROR(not_forked(*source));
   if (sig <= 0 || sig >= _NSIG) return -EINVAL;
-  return source->send_signal(sig, si, flags);
+  (void)flags;  // "Must be zero"; the reference takes any and passes none on.
+  return source->send_signal(sig, si);
 }
 EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_send_child_signal);
 

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+//
+// See pressure_config.h.
+#include "src/pressure_config.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "src/base64.h"
+#include "src/kernel.h"
+#include "src/memory.h"
+
+namespace evenkeel {
+
+namespace {
+
+struct Resource {
+  const char* watch_variable;
+  const char* write_variable;
+  const char* cgroup_file;
+  const char* system_file;
+};
+
+const Resource& resource_of(Kind kind) {
+  static constexpr Resource kMemory = {"MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "memory.pressure",
+                                       "/proc/pressure/memory"};
+  static constexpr Resource kCpu = {"CPU_PRESSURE_WATCH", "CPU_PRESSURE_WRITE", "cpu.pressure", "/proc/pressure/cpu"};
+  static constexpr Resource kIo = {"IO_PRESSURE_WATCH", "IO_PRESSURE_WRITE", "io.pressure", "/proc/pressure/io"};
+  if (kind == Kind::kCpuPressure) return kCpu;
+  return kind == Kind::kIoPressure ? kIo : kMemory;
+}
+
+// Absolute, with no part that is empty, "." or "..".
+bool is_normalized(std::string_view path) {
+  if (path.empty() || path[0] != '/' || path.size() >= PATH_MAX) return false;
+  while (!path.empty()) {
+    path.remove_prefix(1);
+    const size_t slash = path.find('/');
+    const std::string_view part(path.data(), slash == path.npos ? path.size() : slash);
+    path.remove_prefix(part.size());
+    if (part == "." || part == ".." || (part.empty() && !path.empty())) return false;
+  }
+  return true;
+}
+
+// Finds the line "0::PATH" of /proc/self/cgroup, which names our cgroup in the one hierarchy of version 2. `path` becomes a
+// string, empty where there is none.
+class CgroupPath {
+ public:
+  void read() {
+    const int fd = kernel::open("/proc/self/cgroup", O_RDONLY);
+    if (fd < 0) return;
+    char chunk[512];
+    ssize_t n;
+    while (!complete_ && (n = kernel::read(fd, chunk, sizeof(chunk))) > 0)
+      for (ssize_t i = 0; i < n && !complete_; ++i) take(chunk[i]);
+    (void)kernel::close(fd);
+    if (!complete_ || !is_normalized({path_, length_})) length_ = 0;
+    path_[length_] = '\0';
+  }
+  const char* path() const { return path_; }
+
+ private:
+  static constexpr std::string_view kPrefix = "0::";
+
+  void take(char c) {
+    if (c == '\n') {
+      complete_ = ours_ && column_ >= kPrefix.size();
+      column_ = 0;
+      ours_ = true;
+      return;
+    }
+    if (column_ < kPrefix.size())
+      ours_ = ours_ && c == kPrefix[column_];
+    else if (ours_ && length_ < sizeof(path_) - 1)
+      path_[length_++] = c;
+    ++column_;
+  }
+
+  size_t column_ = 0;
+  size_t length_ = 0;
+  bool ours_ = true;
+  bool complete_ = false;
+  char path_[PATH_MAX] = {};
+};
+
+// The file of our own cgroup; <0 where that can't be had.
+int open_of_cgroup(const char* name) {
+  CgroupPath cgroup;
+  cgroup.read();
+  if (cgroup.path()[0] == '\0') return -ENOENT;
+  const char* below = cgroup.path()[1] == '\0' ? "" : cgroup.path();
+  // The second is where a machine has it that uses version 1 besides.
+  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    char path[PATH_MAX];
+    const int n = ::snprintf(path, sizeof(path), "%s%s/%s", mount, below, name);
+    if (n < 0 || static_cast<size_t>(n) >= sizeof(path)) continue;
+    const int fd = kernel::open(path, O_RDWR | O_NONBLOCK);
+    if (fd < 0) continue;
+    struct statfs st;
+    if (kernel::fstatfs(fd, &st) >= 0 && st.f_type == CGROUP2_SUPER_MAGIC) return fd;
+    (void)kernel::close(fd);
+  }
+  return -ENOENT;
+}
+
+bool tells_of_pressure(const struct statfs& st) {
+  return st.f_type == PROC_SUPER_MAGIC || st.f_type == CGROUP2_SUPER_MAGIC || st.f_type == CGROUP_SUPER_MAGIC;
+}
+
+// A descriptor that was opened with O_PATH says which inode; this name leads to it, whatever has become of its path.
+struct LinkToFd {
+  explicit LinkToFd(int fd) { (void)::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); }
+  char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+};
+
+int connect_to(int path_fd) {
+  const int fd = kernel::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);
+  if (fd < 0) return fd;
+  // Not by the path itself, which may be longer than an address can hold.
+  const LinkToFd link(path_fd);
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  static_assert(sizeof(link.path) <= sizeof(address.sun_path));
+  ::memcpy(address.sun_path, link.path, sizeof(link.path));
+  const int r = kernel::connect(fd, reinterpret_cast<const struct sockaddr*>(&address), sizeof(address));
+  if (r >= 0) return fd;
+  (void)kernel::close(fd);
+  return r;
+}
+
+}  // namespace
+
+PressureConfig::~PressureConfig() { ::free(decoded_); }
+
+int PressureConfig::open(Kind kind) {
+  const Resource& resource = resource_of(kind);
+  const char* path = ::secure_getenv(resource.watch_variable);
+  if (!path) {
+    compose();
+    int fd = open_of_cgroup(resource.cgroup_file);
+    if (fd < 0) fd = kernel::open(resource.system_file, O_RDWR | O_NONBLOCK);
+    return fd == -ENOENT ? -EOPNOTSUPP : fd;
+  }
+  if (path[0] == '\0' || ::strcmp(path, "/dev/null") == 0) return -EHOSTDOWN;
+  if (!is_normalized(path)) return -EBADMSG;
+  ruled_by_variables_ = true;
+  const char* base64 = ::secure_getenv(resource.write_variable);
+  if (base64) {
+    if (const int r = decode(base64); r < 0) return r;
+  }
+  return open_named(path);
+}
+
+int PressureConfig::decode(const char* base64) {
+  const std::string_view text = base64;
+  decoded_ = static_cast<char*>(allocate(base64_room(text.size()) + 1));
+  if (!decoded_) return -ENOMEM;
+  const ssize_t n = decode_base64(text, decoded_);
+  if (n < 0) return static_cast<int>(n);
+  unwritten_ = {decoded_, static_cast<size_t>(n)};
+  return 0;
+}
+
+int PressureConfig::open_named(const char* path) {
+  // Opening a device or a FIFO can have effects: what it is, is known before.
+  const int path_fd = kernel::open(path, O_PATH);
+  if (path_fd < 0) return path_fd;
+  const int fd = open_inode(path_fd);
+  (void)kernel::close(path_fd);
+  return fd;
+}
+
+int PressureConfig::open_inode(int path_fd) {
+  struct stat st;
+  if (const int r = kernel::fstat(path_fd, &st); r < 0) return r;
+  if (S_ISDIR(st.st_mode)) return -EISDIR;
+  if (S_ISSOCK(st.st_mode)) {
+    file_ = PressureFile::kSocket;
+    return connect_to(path_fd);
+  }
+  if (S_ISREG(st.st_mode)) {
+    struct statfs fs;
+    if (const int r = kernel::fstatfs(path_fd, &fs); r < 0) return r;
+    if (!tells_of_pressure(fs)) return -ENOTTY;
+    file_ = PressureFile::kRegular;
+  } else if (S_ISFIFO(st.st_mode)) {
+    file_ = PressureFile::kFifo;
+  } else if (S_ISCHR(st.st_mode)) {
+    file_ = PressureFile::kDevice;
+  } else {
+    return -EBADF;
+  }
+  return reopen(path_fd);
+}
+
+int PressureConfig::reopen(int path_fd) const {
+  // Who only reads a FIFO notices that its last writer is gone.
+  const int access = unwritten_.empty() ? O_RDONLY : O_RDWR;
+  const int fd = kernel::open(LinkToFd(path_fd).path, access | O_NONBLOCK);
+  return fd == -ENOENT ? -ENOSYS : fd;  // No /proc.
+}
+
+int PressureConfig::set_full(bool full) {
+  if (full == full_) return 0;
+  full_ = full;
+  compose();
+  return 1;
+}
+
+int PressureConfig::set_period(Usec threshold, Usec window) {
+  if (threshold == threshold_ && window == window_) return 0;
+  threshold_ = threshold;
+  window_ = window;
+  compose();
+  return 1;
+}
+
+void PressureConfig::compose() {
+  const int n = ::snprintf(composed_, sizeof(composed_), "%s %llu %llu", full_ ? "full" : "some",
+                           static_cast<unsigned long long>(threshold_), static_cast<unsigned long long>(window_));
+  // With its terminating zero: the kernel overwrites the last character of what it is given.
+  unwritten_ = {composed_, static_cast<size_t>(n) + 1};
+}
+
+}  // namespace evenkeel
