@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+//
+// The single functions that are newer than 252: leave_ratelimit, trim_memory (254), get_inotify_path (256),
+// set_exit_on_idle and get_exit_on_idle (259). Not for the reference 252, which has none of them.
+//
+// Errors follow the rules of their neighbours: null objects and out-pointers -EINVAL, no default loop -ENOPKG, the
+// wrong kind of source -EDOM, a forked process -ECHILD. Each test owns its loop.
+#include "errors_kinds.h"
+
+// ---- exit_on_idle ----------------------------------------------------------------------------------------------------
+
+static int get_exit_on_idle(void* loop) { return sd_event_get_exit_on_idle(loop); }
+static int set_exit_on_idle(void* loop) { return sd_event_set_exit_on_idle(loop, 1); }
+
+static void exit_on_idle_checks_its_loop(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  assert_result(sd_event_set_exit_on_idle(NULL, 1), -EINVAL);
+  assert_result(sd_event_get_exit_on_idle(NULL), -EINVAL);
+  assert_result(sd_event_set_exit_on_idle(SD_EVENT_DEFAULT, 1), -ENOPKG);
+  assert_result(sd_event_get_exit_on_idle(SD_EVENT_DEFAULT), -ENOPKG);
+  assert_result(in_child(set_exit_on_idle, loop), -ECHILD);
+  assert_result(in_child(get_exit_on_idle, loop), -ECHILD);
+  sd_event_unref(loop);
+}
+
+static void exit_on_idle_is_off_at_first_and_both_calls_return_the_setting(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  assert_result(sd_event_get_exit_on_idle(loop), 0);
+  assert_result(sd_event_set_exit_on_idle(loop, 77), 1);
+  assert_result(sd_event_get_exit_on_idle(loop), 1);
+  assert_result(sd_event_set_exit_on_idle(loop, 1), 1);
+  assert_result(sd_event_set_exit_on_idle(loop, 0), 0);
+  assert_result(sd_event_get_exit_on_idle(loop), 0);
+  sd_event_unref(loop);
+}
+
+static void an_idle_loop_ends_with_code_0_when_asked_to(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source *post = NULL, *last = NULL, *defer = NULL, *off = NULL;
+  int code = 77;
+  assert_int_equal(sd_event_add_post(loop, &post, on_event, NULL), 0);
+  assert_int_equal(sd_event_add_exit(loop, &last, on_event, NULL), 0);
+  assert_int_equal(sd_event_add_defer(loop, &defer, on_event, NULL), 0);
+  assert_int_equal(sd_event_add_time(loop, &off, CLOCK_MONOTONIC, UINT64_MAX, 0, on_time, NULL), 0);
+  assert_int_equal(sd_event_source_set_enabled(off, SD_EVENT_OFF), 0);
+  assert_int_equal(sd_event_set_exit_on_idle(loop, 1), 1);
+  assert_int_equal(sd_event_loop(loop), 0);
+  assert_int_equal(sd_event_get_exit_code(loop, &code), 0);
+  assert_int_equal(code, 0);
+  assert_int_equal(sd_event_source_get_enabled(defer, NULL), 0);
+  assert_int_equal(sd_event_source_get_enabled(last, NULL), 0);
+  sd_event_source_unref(post);
+  sd_event_source_unref(last);
+  sd_event_source_unref(defer);
+  sd_event_source_unref(off);
+  sd_event_unref(loop);
+}
+
+static void a_loop_with_an_enabled_source_is_not_idle(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source* s = NULL;
+  int code = 0;
+  assert_int_equal(sd_event_add_time(loop, &s, CLOCK_MONOTONIC, UINT64_MAX, 0, on_time, NULL), 0);
+  assert_int_equal(sd_event_set_exit_on_idle(loop, 1), 1);
+  assert_int_equal(sd_event_run(loop, 0), 0);
+  assert_result(sd_event_get_exit_code(loop, &code), -ENODATA);
+  assert_int_equal(sd_event_source_set_enabled(s, SD_EVENT_OFF), 0);
+  assert_int_equal(sd_event_loop(loop), 0);
+  sd_event_source_unref(s);
+  sd_event_unref(loop);
+}
+
+// ---- get_inotify_path ------------------------------------------------------------------------------------------------
+
+static int inotify_path(sd_event_source* s, struct Kit* kit) {
+  const char* path = NULL;
+  (void)kit;
+  return sd_event_source_get_inotify_path(s, &path);
+}
+static int inotify_path_nowhere(sd_event_source* s, struct Kit* kit) {
+  return (void)kit, sd_event_source_get_inotify_path(s, NULL);
+}
+
+static void get_inotify_path_is_for_inotify_sources_only(void** state) {
+  (void)state;
+  char row[kKinds + 1];
+  run_row(inotify_path, kPlain, row);
+  assert_string_equal(row, "DDDD.DDD");
+  run_row(inotify_path, kForked, row);
+  assert_string_equal(row, "DDDDCDDD");
+  run_row(inotify_path_nowhere, kPlain, row);
+  assert_string_equal(row, "VVVVVVVV");
+  const char* path = NULL;
+  assert_result(sd_event_source_get_inotify_path(NULL, &path), -EINVAL);
+}
+
+static void get_inotify_path_returns_the_path_as_it_was_given(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source *s = NULL, *by_fd = NULL;
+  const char* path = "untouched";
+  int root = open("/", O_PATH | O_CLOEXEC);
+  assert_int_equal(sd_event_add_inotify_fd(loop, &by_fd, root, IN_DELETE_SELF, on_inotify, NULL), 0);
+  assert_result(sd_event_source_get_inotify_path(by_fd, &path), -ENXIO);
+  assert_string_equal(path, "untouched");
+  assert_int_equal(sd_event_add_inotify(loop, &s, "/tmp", IN_DELETE_SELF, on_inotify, NULL), 0);
+  assert_result(sd_event_source_set_description(s, "another name"), 1);
+  assert_result(sd_event_source_get_inotify_path(s, &path), 0);
+  assert_string_equal(path, "/tmp");
+  close(root);
+  sd_event_source_unref(by_fd);
+  sd_event_source_unref(s);
+  sd_event_unref(loop);
+}
+
+// ---- leave_ratelimit ---------------------------------------------------------------------------------------------------
+
+static int leave_ratelimit(void* s) { return sd_event_source_leave_ratelimit(s); }
+
+static void leave_ratelimit_of_what_is_not_limited_is_0(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source* s = NULL;
+  assert_result(sd_event_source_leave_ratelimit(NULL), -EINVAL);
+  assert_int_equal(sd_event_add_defer(loop, &s, on_event, NULL), 0);
+  assert_result(sd_event_source_leave_ratelimit(s), 0);
+  assert_result(sd_event_source_set_ratelimit(s, 1000000, 5), 0);
+  assert_result(sd_event_source_leave_ratelimit(s), 0);
+  assert_result(in_child(leave_ratelimit, s), -ECHILD);
+  sd_event_source_unref(s);
+  sd_event_unref(loop);
+}
+
+static int on_counted(sd_event_source* s, void* count) { return (void)s, ++*(int*)count, 0; }
+
+static void leave_ratelimit_ends_it_and_the_count_starts_over(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source* s = NULL;
+  int count = 0;
+  assert_int_equal(sd_event_add_defer(loop, &s, on_counted, &count), 0);
+  assert_int_equal(sd_event_source_set_enabled(s, SD_EVENT_ON), 0);
+  assert_int_equal(sd_event_source_set_ratelimit(s, 3600000000, 2), 0);
+  while (sd_event_run(loop, 0) > 0) continue;
+  assert_int_equal(count, 2);
+  assert_result(sd_event_source_is_ratelimited(s), 1);
+  assert_result(sd_event_source_leave_ratelimit(s), 1);
+  assert_result(sd_event_source_is_ratelimited(s), 0);
+  assert_result(sd_event_source_leave_ratelimit(s), 0);
+  while (sd_event_run(loop, 0) > 0) continue;
+  assert_int_equal(count, 4);
+  assert_result(sd_event_source_is_ratelimited(s), 1);
+  sd_event_source_unref(s);
+  sd_event_unref(loop);
+}
+
+// ---- trim_memory -------------------------------------------------------------------------------------------------------
+
+static void trim_memory_works_with_and_without_loops(void** state) {
+  (void)state;
+  assert_true(sd_event_trim_memory() >= 0);
+  sd_event* loop = make_loop();
+  sd_event_source* s = NULL;
+  int count = 0;
+  assert_int_equal(sd_event_add_defer(loop, &s, on_counted, &count), 0);
+  assert_true(sd_event_trim_memory() >= 0);
+  assert_int_equal(sd_event_run(loop, 0), 1);
+  assert_int_equal(count, 1);
+  sd_event_source_unref(s);
+  sd_event_unref(loop);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      clean_test(exit_on_idle_checks_its_loop),
+      clean_test(exit_on_idle_is_off_at_first_and_both_calls_return_the_setting),
+      clean_test(an_idle_loop_ends_with_code_0_when_asked_to),
+      clean_test(a_loop_with_an_enabled_source_is_not_idle),
+      clean_test(get_inotify_path_is_for_inotify_sources_only),
+      clean_test(get_inotify_path_returns_the_path_as_it_was_given),
+      clean_test(leave_ratelimit_of_what_is_not_limited_is_0),
+      clean_test(leave_ratelimit_ends_it_and_the_count_starts_over),
+      clean_test(trim_memory_works_with_and_without_loops),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

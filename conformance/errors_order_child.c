@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// Which error wins in add_child and add_child_pidfd.
+//
+// Each row holds the results with a null loop, SD_EVENT_DEFAULT without a default loop, a plain loop, a finished one,
+// in a forked process, and finished in a forked process. The pairs of errors in it tell the order of the checks:
+// CONDITION_FIRST(x): x is only seen on a usable loop; VALUE_FIRST(x): x wins over finished and forked.
+// Invariants: a call that fails changes neither the out-pointer nor the number of fds nor the state ("changed").
+#include "errors_loops.h"
+
+enum { kClosedFd = 9999 };
+
+#define CHILD(...) sd_event_add_child(e, s, __VA_ARGS__, on_child, NULL)
+#define CHILD_PIDFD(...) sd_event_add_child_pidfd(e, s, __VA_ARGS__, on_child, NULL)
+
+// clang-format off
+#define CALLS(X) \
+  X(add_child, CHILD(kit->child2, WEXITED), CONDITION_FIRST("0"))                                                     \
+  X(add_child_dup, CHILD(kit->child, WEXITED), CONDITION_FIRST("EBUSY"))                                              \
+  X(add_child_0, CHILD(0, WEXITED), VALUE_FIRST("EINVAL"))                                                            \
+  X(add_child_1, CHILD(1, WEXITED), VALUE_FIRST("EINVAL"))                                                            \
+  X(add_child_m1, CHILD(-1, WEXITED), VALUE_FIRST("EINVAL"))                                                          \
+  X(add_child_opt0, CHILD(kit->child2, 0), VALUE_FIRST("EINVAL"))                                                     \
+  X(add_child_optnohang, CHILD(kit->child2, WNOHANG | WEXITED), VALUE_FIRST("EINVAL"))                                \
+  X(add_child_opts, CHILD(kit->child2, WSTOPPED | WEXITED | WCONTINUED), CONDITION_FIRST("0"))                        \
+  X(add_child_self, CHILD(getpid(), WEXITED), CONDITION_FIRST("0"))                                                   \
+  X(add_child_ppid, CHILD(getppid(), WEXITED), CONDITION_FIRST("0"))                                                  \
+  X(add_child_noproc, CHILD(INT32_MAX, WEXITED), CONDITION_FIRST("ESRCH"))                                            \
+  X(add_child_nullcb, sd_event_add_child(e, s, kit->child2, WEXITED, NULL, NULL), CONDITION_FIRST("0"))               \
+  X(add_child_pidfd, CHILD_PIDFD(kit->pidfd2, WEXITED), CONDITION_FIRST("0"))                                         \
+  X(add_child_pidfd_dup, CHILD_PIDFD(kit->pidfd, WEXITED), CONDITION_FIRST("EBUSY"))                                  \
+  X(add_child_pidfd_m1, CHILD_PIDFD(-1, WEXITED), VALUE_FIRST("EBADF"))                                               \
+  X(add_child_pidfd_m1_opt0, CHILD_PIDFD(-1, 0), VALUE_FIRST("EBADF"))                                                \
+  X(add_child_pidfd_closed, CHILD_PIDFD(kClosedFd, WEXITED), CONDITION_FIRST("ESRCH"))                                \
+  X(add_child_pidfd_notpidfd, CHILD_PIDFD(kit->pipe_fds[0], WEXITED), CONDITION_FIRST("ENOTTY"))                      \
+  X(add_child_pidfd_opt0, CHILD_PIDFD(kit->pidfd2, 0), VALUE_FIRST("EINVAL"))                                         \
+  X(add_child_pidfd_nullcb, sd_event_add_child_pidfd(e, s, kit->pidfd2, WEXITED, NULL, NULL), CONDITION_FIRST("0"))
+// clang-format on
+
+CALLS(DEFINE_LOOP_CALL)
+CALLS(DEFINE_LOOP_ROW)
+
+int main(void) {
+  exit_77_without_pidfds();
+  const struct CMUnitTest tests[] = {
+      CALLS(LOOP_ROW_TEST)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

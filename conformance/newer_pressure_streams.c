@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: MIT
+//
+// Pressure sources on FIFOs, sockets and terminals: what makes them fire, what they write, how they end.
+//
+// Invariants under test:
+// 1. Any input is one call of the callback, and is thrown away, however much there is.
+// 2. What $X_PRESSURE_WRITE says is written before the first wait, to the last byte, however small the room is.
+// 3. A hang-up without input is a failed callback, once: then the loop sleeps.
+// 4. Where there is no callback, pressure exits no loop.
+#include "newer_pressure.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <termios.h>
+
+static void any_input_is_one_call_however_much_it_is(void** state) {
+  (void)state;
+  for (size_t i = 0; i < lengthof(resources); i++) {
+    sd_event* loop = make_loop();
+    int fifo = make_fifo(&resources[i], "fifo");
+    struct Calls calls = {0, 0};
+    sd_event_source* source = NULL;
+    assert_result(resources[i].add(loop, &source, on_pressure, &calls), 0);
+    assert_result(sd_event_run(loop, 0), 0);
+    put_bytes(fifo, 1);
+    assert_result(sd_event_run(loop, UINT64_MAX), 1);
+    assert_int_equal(calls.n, 1);
+    assert_result(sd_event_run(loop, 0), 0);
+    put_bytes(fifo, 60000);
+    assert_result(sd_event_run(loop, UINT64_MAX), 1);
+    assert_int_equal(calls.n, 2);
+    assert_result(sd_event_run(loop, 0), 0);
+    char byte;
+    assert_int_equal(read(fifo, &byte, 1), -1);
+    assert_int_equal(errno, EAGAIN);
+    sd_event_source_unref(source);
+    sd_event_unref(loop);
+    close(fifo);
+    unlink(path_of("fifo"));
+  }
+}
+
+static void without_a_callback_pressure_is_taken_and_the_loop_goes_on(void** state) {
+  (void)state;
+  for (size_t i = 0; i < lengthof(resources); i++) {
+    sd_event* loop = make_loop();
+    int fifo = make_fifo(&resources[i], "fifo");
+    sd_event_source* source = NULL;
+    assert_result(resources[i].add(loop, &source, NULL, (void*)7), 0);
+    put_bytes(fifo, 10);
+    assert_result(sd_event_run(loop, UINT64_MAX), 1);
+    assert_result(sd_event_get_state(loop), SD_EVENT_INITIAL);
+    assert_int_equal(enabled_state(source), SD_EVENT_ON);
+    assert_result(sd_event_run(loop, 0), 0);
+    int code;
+    assert_result(sd_event_get_exit_code(loop, &code), -ENODATA);
+    sd_event_source_unref(source);
+    sd_event_unref(loop);
+    close(fifo);
+    unlink(path_of("fifo"));
+  }
+}
+
+static void a_floating_source_is_the_loops(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fifo = make_fifo(cpu_resource, "fifo");
+  struct Calls calls = {0, 0};
+  assert_result(sd_event_add_cpu_pressure(loop, NULL, on_pressure, &calls), 0);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  sd_event_unref(loop);
+  close(fifo);
+}
+
+static void a_callback_that_fails_turns_its_source_off(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fifo = make_fifo(memory_resource, "fifo");
+  struct Calls calls = {0, -7};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(enabled_state(source), SD_EVENT_OFF);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_run(loop, 0), 0);
+  assert_true(sd_event_source_set_exit_on_failure(source, 1) >= 0);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_ONESHOT), 0);
+  assert_result(sd_event_loop(loop), -7);
+  assert_int_equal(calls.n, 2);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(fifo);
+}
+
+static void off_means_that_nobody_looks(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fifo = make_fifo(memory_resource, "fifo");
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_prepare(loop), 0);
+  assert_result(sd_event_wait(loop, UINT64_MAX), 1);
+  assert_result(sd_event_source_get_pending(source), 1);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_OFF), 0);
+  assert_result(sd_event_source_get_pending(source), 0);
+  assert_result(sd_event_dispatch(loop), 1);
+  assert_result(sd_event_run(loop, 0), 0);
+  assert_int_equal(calls.n, 0);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_ONESHOT), 0);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  assert_int_equal(enabled_state(source), SD_EVENT_OFF);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_run(loop, 0), 0);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(fifo);
+}
+
+static int free_self(sd_event_source* s, void* userdata) {
+  struct Calls* calls = userdata;
+  calls->n++;
+  sd_event_source_unref(s);
+  return -1;
+}
+
+static void a_callback_may_free_its_source(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fifo = make_fifo(memory_resource, "fifo"), fds = count_fds();
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, free_self, &calls), 0);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  assert_int_equal(count_fds(), fds);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_run(loop, 0), 0);
+  sd_event_unref(loop);
+  close(fifo);
+}
+
+static void what_is_to_be_written_is_written_before_the_first_wait_and_once(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int server = make_server(memory_resource, SOCK_STREAM);
+  setenv("MEMORY_PRESSURE_WRITE", "AP8KaGVsbG8A", 1);  // 0x00 0xff '\n' "hello" 0x00
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+  int peer = accept_one(server);
+  char text[32];
+  assert_int_equal(recv(peer, text, sizeof(text), MSG_DONTWAIT), -1);
+  assert_result(sd_event_prepare(loop), 0);
+  assert_int_equal(recv(peer, text, sizeof(text), MSG_DONTWAIT), 9);
+  assert_memory_equal(text, "\0\377\nhello", 9);
+  assert_result(sd_event_wait(loop, 0), 0);
+  put_bytes(peer, 5);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_OFF), 0);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_ON), 0);
+  assert_result(sd_event_run(loop, 0), 0);
+  assert_int_equal(recv(peer, text, sizeof(text), MSG_DONTWAIT), -1);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(peer);
+  close(server);
+}
+
+static void a_source_that_is_off_writes_when_it_is_on(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int server = make_server(memory_resource, SOCK_STREAM);
+  setenv("MEMORY_PRESSURE_WRITE", "aGVsbG8=", 1);
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_event, NULL), 0);
+  int peer = accept_one(server);
+  char text[32];
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_OFF), 0);
+  assert_result(sd_event_run(loop, 0), 0);
+  assert_int_equal(recv(peer, text, sizeof(text), MSG_DONTWAIT), -1);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_ON), 0);
+  assert_result(sd_event_run(loop, 0), 0);
+  assert_int_equal(recv(peer, text, sizeof(text), MSG_DONTWAIT), 5);
+  // Turned on between prepare and wait: the wait must not begin without it.
+  sd_event_source* late = NULL;
+  assert_result(sd_event_prepare(loop), 0);
+  assert_result(sd_event_add_memory_pressure(loop, &late, on_event, NULL), 0);
+  int late_peer = accept_one(server);
+  assert_result(sd_event_wait(loop, 0), 0);
+  assert_int_equal(recv(late_peer, text, sizeof(text), MSG_DONTWAIT), 5);
+  sd_event_source_unref(late);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(late_peer);
+  close(peer);
+  close(server);
+}
+
+enum { kLong = 90000 };  // bytes; Base64 of it fits into one variable
+
+// Base64 of kLong bytes that are all different from their neighbours.
+static void set_long_write(const struct Resource* resource, unsigned char* bytes) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  char* text = malloc(kLong / 3 * 4 + 1);
+  assert_non_null(text);
+  size_t used = 0;
+  for (size_t i = 0; i < kLong; i += 3) {
+    for (size_t k = 0; k < 3; k++) bytes[i + k] = (unsigned char)((i + k) * 7 + (i + k) / 251);
+    unsigned bits = (unsigned)bytes[i] << 16 | (unsigned)bytes[i + 1] << 8 | bytes[i + 2];
+    for (int shift = 18; shift >= 0; shift -= 6) text[used++] = digits[bits >> shift & 63];
+  }
+  text[used] = '\0';
+  setenv(resource->write, text, 1);
+  free(text);
+}
+
+static void what_a_socket_does_not_take_at_once_follows(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int server = make_server(memory_resource, SOCK_STREAM);
+  static unsigned char sent[kLong], got[kLong + 1];
+  set_long_write(memory_resource, sent);
+  struct Calls calls = {0, 0};
+  sd_event_source* sources[4] = {NULL};
+  // More than one, to fill what the kernel has room for; the room of a socket of AF_UNIX is the sender's buffer.
+  for (size_t i = 0; i < lengthof(sources); i++)
+    assert_result(sd_event_add_memory_pressure(loop, &sources[i], on_pressure, &calls), 0);
+  for (size_t i = 0; i < lengthof(sources); i++) {
+    int peer = accept_one(server);
+    size_t n = 0;
+    bool asked = false;
+    while (n < kLong) {
+      ssize_t r = recv(peer, got + n, 1000, MSG_DONTWAIT);
+      if (r > 0) {
+        n += (size_t)r;
+        // Pressure may come before all is written.
+        if (!asked && n > 5000) {
+          int before = calls.n;
+          put_bytes(peer, 1);
+          while (calls.n == before) assert_true(sd_event_run(loop, UINT64_MAX) >= 0);
+          asked = true;
+        }
+        continue;
+      }
+      assert_int_equal(errno, EAGAIN);
+      assert_true(sd_event_run(loop, 0) >= 0);
+    }
+    assert_memory_equal(got, sent, kLong);
+    assert_result(sd_event_run(loop, 0), 0);
+    assert_int_equal(recv(peer, got, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(enabled_state(sources[i]), SD_EVENT_ON);
+    sd_event_source_unref(sources[i]);
+    close(peer);
+  }
+  assert_int_equal(calls.n, (int)lengthof(sources));
+  sd_event_unref(loop);
+  close(server);
+}
+
+static void what_a_fifo_does_not_take_at_once_follows(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fifo = make_fifo(memory_resource, "fifo"), size = fcntl(fifo, F_SETPIPE_SZ, 4096);
+  assert_true(size > 0 && size < kLong / 2);
+  static unsigned char sent[kLong], got[kLong];
+  set_long_write(memory_resource, sent);
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+  size_t n = 0;
+  // Until the last of it is in the FIFO the source must not take it out again.
+  while (n < kLong) {
+    assert_result(sd_event_prepare(loop), 0);
+    ssize_t r = read(fifo, got + n, kLong - n);
+    assert_true(r > 0);
+    n += (size_t)r;
+    assert_result(sd_event_wait(loop, 0), 0);
+  }
+  assert_memory_equal(got, sent, kLong);
+  assert_int_equal(calls.n, 0);
+  put_bytes(fifo, 1);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(fifo);
+}
+
+static void a_loop_that_has_no_room_to_write_sleeps(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fifo = make_fifo(memory_resource, "fifo");
+  assert_true(fcntl(fifo, F_SETPIPE_SZ, 4096) > 0);
+  static unsigned char sent[kLong];
+  set_long_write(memory_resource, sent);
+  assert_result(sd_event_add_memory_pressure(loop, NULL, on_event, NULL), 0);
+  assert_result(sd_event_prepare(loop), 0);
+  struct pollfd outer = {sd_event_get_fd(loop), POLLIN, 0};
+  assert_int_equal(poll(&outer, 1, 0), 0);
+  char waste[4096];
+  assert_true(read(fifo, waste, sizeof(waste)) > 0);
+  assert_int_equal(poll(&outer, 1, -1), 1);
+  assert_result(sd_event_wait(loop, 0), 0);
+  assert_result(sd_event_prepare(loop), 0);
+  assert_int_equal(poll(&outer, 1, 0), 0);
+  sd_event_unref(loop);
+  close(fifo);
+}
+
+// After the other end has gone: one dispatch, then silence.
+static void expect_one_failure(sd_event* loop, sd_event_source* source, struct Calls* calls, int earlier_calls) {
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls->n, earlier_calls);
+  assert_int_equal(enabled_state(source), SD_EVENT_OFF);
+  for (int i = 0; i < 3; i++) assert_result(sd_event_run(loop, 0), 0);
+  struct pollfd outer = {sd_event_get_fd(loop), POLLIN, 0};
+  assert_result(sd_event_prepare(loop), 0);
+  assert_int_equal(poll(&outer, 1, 0), 0);
+  assert_result(sd_event_wait(loop, 0), 0);
+}
+
+static void a_fifo_whose_last_writer_has_gone_fails_once(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  close(make_fifo(memory_resource, "fifo"));
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+  assert_result(sd_event_run(loop, 0), 0);  // There was no writer yet.
+  int writer = open(path_of("fifo"), O_WRONLY | O_CLOEXEC);
+  assert_true(writer >= 0);
+  assert_result(sd_event_run(loop, 0), 0);
+  put_bytes(writer, 3);
+  close(writer);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);  // What it has said is heard.
+  assert_int_equal(calls.n, 1);
+  assert_int_equal(enabled_state(source), SD_EVENT_ON);
+  expect_one_failure(loop, source, &calls, 1);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+}
+
+static void a_socket_that_hangs_up_fails_once(void** state) {
+  (void)state;
+  for (int half = 0; half < 2; half++) {
+    sd_event* loop = make_loop();
+    int server = make_server(memory_resource, SOCK_STREAM);
+    struct Calls calls = {0, 0};
+    sd_event_source* source = NULL;
+    assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+    int peer = accept_one(server);
+    assert_result(sd_event_run(loop, 0), 0);
+    if (half)
+      assert_int_equal(shutdown(peer, SHUT_WR), 0);
+    else
+      close(peer);
+    expect_one_failure(loop, source, &calls, 0);
+    if (half) close(peer);
+    sd_event_source_unref(source);
+    sd_event_unref(loop);
+    close(server);
+    unlink(path_of("socket"));
+  }
+}
+
+static void a_socket_that_hangs_up_unheard_fails_once_and_raises_no_signal(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int server = make_server(memory_resource, SOCK_STREAM);
+  setenv("MEMORY_PRESSURE_WRITE", "aGVsbG8=", 1);
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+  int peer = accept_one(server);
+  put_bytes(peer, 1);
+  close(peer);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  expect_one_failure(loop, source, &calls, 1);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(server);
+}
+
+static void a_hang_up_exits_the_loop_where_failures_shall(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int server = make_server(cpu_resource, SOCK_STREAM);
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_cpu_pressure(loop, &source, on_pressure, &calls), 0);
+  assert_true(sd_event_source_set_exit_on_failure(source, 1) >= 0);
+  close(accept_one(server));
+  assert_true(sd_event_loop(loop) < 0);
+  assert_int_equal(sd_event_get_state(loop), SD_EVENT_FINISHED);
+  assert_int_equal(calls.n, 0);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(server);
+}
+
+static void a_long_path_of_a_socket_is_no_obstacle(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int server = make_server(memory_resource, SOCK_STREAM);
+  char name[NAME_MAX + 1];
+  memset(name, 'd', 150);
+  name[150] = '\0';
+  assert_int_equal(mkdir(path_of(name), 0700), 0);
+  char path[512];
+  snprintf(path, sizeof(path), "%s/socket", path_of(name));
+  assert_int_equal(rename(path_of("socket"), path), 0);
+  setenv("MEMORY_PRESSURE_WATCH", path, 1);
+  struct Calls calls = {0, 0};
+  assert_result(sd_event_add_memory_pressure(loop, NULL, on_pressure, &calls), 0);
+  int peer = accept_one(server);
+  put_bytes(peer, 1);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  unlink(path);
+  rmdir(path_of(name));
+  sd_event_unref(loop);
+  close(peer);
+  close(server);
+}
+
+static void a_terminal_is_a_character_device_that_can_tell(void** state) {
+  (void)state;
+  int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0 || grantpt(terminal) < 0 || unlockpt(terminal) < 0) {
+    print_message("no pseudo-terminal: %s\n", strerror(errno));
+    if (terminal >= 0) close(terminal);
+    skip();
+  }
+  sd_event* loop = make_loop();
+  setenv("IO_PRESSURE_WATCH", ptsname(terminal), 1);
+  setenv("IO_PRESSURE_WRITE", "aGVsbG8=", 1);
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_io_pressure(loop, &source, on_pressure, &calls), 0);
+  assert_result(sd_event_prepare(loop), 0);
+  char text[16];
+  assert_int_equal(read(terminal, text, sizeof(text)), 5);
+  assert_memory_equal(text, "hello", 5);
+  assert_result(sd_event_wait(loop, 0), 0);
+  assert_int_equal(write(terminal, "x\n", 2), 2);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls.n, 1);
+  close(terminal);
+  while (enabled_state(source) != SD_EVENT_OFF) assert_true(sd_event_run(loop, UINT64_MAX) >= 0);
+  assert_int_equal(calls.n, 1);
+  assert_result(sd_event_run(loop, 0), 0);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+}
+
+static void a_rate_limit_holds_pressure_back(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fifo = make_fifo(memory_resource, "fifo");
+  struct Calls calls = {0, 0};
+  sd_event_source* source = NULL;
+  assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+  assert_result(sd_event_source_set_ratelimit(source, 3600 * (uint64_t)1000000, 2), 0);
+  for (int i = 0; i < 4; i++) {
+    put_bytes(fifo, 1);
+    assert_true(sd_event_run(loop, 0) >= 0);
+  }
+  assert_int_equal(calls.n, 2);
+  assert_int_equal(sd_event_source_is_ratelimited(source), 1);
+  assert_result(sd_event_source_leave_ratelimit(source), 1);
+  while (calls.n == 2) assert_true(sd_event_run(loop, UINT64_MAX) >= 0);
+  assert_int_equal(calls.n, 3);
+  assert_result(sd_event_run(loop, 0), 0);
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  close(fifo);
+}
+
+struct Inherited {
+  sd_event* loop;
+  sd_event_source* source;
+};
+
+static int free_all(void* context) {
+  struct Inherited* inherited = context;
+  sd_event_source_unref(inherited->source);
+  sd_event_unref(inherited->loop);
+  return 0;
+}
+
+static void a_forked_child_that_frees_everything_changes_nothing(void** state) {
+  (void)state;
+  for (int written = 0; written < 2; written++) {
+    sd_event* loop = make_loop();
+    int server = make_server(memory_resource, SOCK_STREAM);
+    setenv("MEMORY_PRESSURE_WRITE", "aGVsbG8=", 1);
+    struct Calls calls = {0, 0};
+    sd_event_source* source = NULL;
+    assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+    int peer = accept_one(server);
+    if (written) assert_result(sd_event_run(loop, 0), 0);
+    struct Inherited inherited = {loop, source};
+    assert_int_equal(in_child(free_all, &inherited), 0);
+    assert_result(sd_event_run(loop, 0), 0);
+    char text[16];
+    assert_int_equal(recv(peer, text, sizeof(text), MSG_DONTWAIT), 5);
+    put_bytes(peer, 1);
+    assert_result(sd_event_run(loop, UINT64_MAX), 1);
+    assert_int_equal(calls.n, 1);
+    sd_event_source_unref(source);
+    sd_event_unref(loop);
+    close(peer);
+    close(server);
+    unlink(path_of("socket"));
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      pressure_test(any_input_is_one_call_however_much_it_is),
+      pressure_test(without_a_callback_pressure_is_taken_and_the_loop_goes_on),
+      pressure_test(a_floating_source_is_the_loops),
+      pressure_test(a_callback_that_fails_turns_its_source_off),
+      pressure_test(off_means_that_nobody_looks),
+      pressure_test(a_callback_may_free_its_source),
+      pressure_test(what_is_to_be_written_is_written_before_the_first_wait_and_once),
+      pressure_test(a_source_that_is_off_writes_when_it_is_on),
+      pressure_test(what_a_socket_does_not_take_at_once_follows),
+      pressure_test(what_a_fifo_does_not_take_at_once_follows),
+      pressure_test(a_loop_that_has_no_room_to_write_sleeps),
+      pressure_test(a_fifo_whose_last_writer_has_gone_fails_once),
+      pressure_test(a_socket_that_hangs_up_fails_once),
+      pressure_test(a_socket_that_hangs_up_unheard_fails_once_and_raises_no_signal),
+      pressure_test(a_hang_up_exits_the_loop_where_failures_shall),
+      pressure_test(a_long_path_of_a_socket_is_no_obstacle),
+      pressure_test(a_terminal_is_a_character_device_that_can_tell),
+      pressure_test(a_rate_limit_holds_pressure_back),
+      pressure_test(a_forked_child_that_frees_everything_changes_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
