@@ -6,7 +6,7 @@
 // become ready". Both are questions about whole priorities, not about sources: a `Level` is one priority that is in use, with
 // its pending sources in the order in which they became pending, and with what the kernel could wake at this priority.
 // `Levels` keeps two heaps of levels, those with something pending and those with something armed. While no armed level is
-// better than the best pending one, dispatching needs no system call (see preemption.h).
+// better than the best pending one, dispatching needs no system call (see loop.h).
 //
 // Invariants:
 //  1. A level is in `pending_` if and only if its list of pending sources is not empty, and in `armed_` if and only if

@@ -319,6 +319,7 @@ int Loop::set_signal_exit(bool on) {
       return r;
     }
     added->set_floating(true);
+    added->unref();  // The loop's reference is left: it owns the source, which does not keep it.
     exit_signals_[i] = added;
   }
   if (!on)
@@ -326,9 +327,7 @@ int Loop::set_signal_exit(bool on) {
   return 1;
 }
 
-// Such a source is floating, so that it does not keep the loop; one reference is the loop's as owner, one this pointer's.
 void Loop::release_exit_signal(Source*& source) {
-  source->set_floating(false);
   source->unref();
   source = nullptr;
 }
