@@ -2,8 +2,9 @@
 //
 // Base64 (RFC 4648, section 4), decoding only.
 //
-// Idea: a text is right or it is not; nothing is guessed. Padding is mandatory, and bits that stand for nothing are zero, so
-// that no two texts mean the same bytes. The one liberty is white space, which base64(1) puts between its lines.
+// Idea: a text is right or it is not; nothing is guessed. Padding is mandatory, and bits that stand for nothing are
+// zero, so that no two texts mean the same bytes. The one liberty is white space, which base64(1) puts between its
+// lines.
 //
 // Nothing is allocated here: the caller has the room that `base64_room` asks for.
 #pragma once

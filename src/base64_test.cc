@@ -2,9 +2,9 @@
 //
 // Unit tests of base64.h: what is right decodes to its bytes, and everything else is refused.
 //
-// Idea: the vectors of RFC 4648, every single byte and every pair of bytes against an encoder that is written here, and a row of
-// texts that are wrong in one way each. The room that is promised to be enough is given exactly, so that the sanitizers see a
-// byte too many.
+// Idea: the vectors of RFC 4648, every single byte and every pair of bytes against an encoder that is written here, and
+// a row of texts that are wrong in one way each. The room that is promised to be enough is given exactly, so that the
+// sanitizers see a byte too many.
 #include "src/base64.h"
 
 #include <errno.h>
@@ -73,11 +73,11 @@ TEST(Base64, white_space_between_the_characters_means_nothing) {
 
 TEST(Base64, whatever_is_wrong_is_refused) {
   const std::string_view wrong[] = {
-      "Z",        "Zg",       "Zg=",     "Zm8",      "Zm9vY",  // not complete
-      "=",        "==",       "====",    "Z===",     "=g==",   // padding too early
-      "Zg=A",     "Zg==Zg==", "Zm8=Zm9v", "Zg==A",   "Zg===",  // something after the padding
-      "Zh==",     "Zm9=",                                     // bits that stand for nothing, but are set
-      "Zm9-",     "Zm9_",     "Zm9.",    "Zm9\x80",  "Zm9\xff", "!!!!", "Zm9,Ym",
+      "Z",    "Zg",       "Zg=",      "Zm8",     "Zm9vY",  // not complete
+      "=",    "==",       "====",     "Z===",    "=g==",   // padding too early
+      "Zg=A", "Zg==Zg==", "Zm8=Zm9v", "Zg==A",   "Zg===",  // something after the padding
+      "Zh==", "Zm9=",                                      // bits that stand for nothing, but are set
+      "Zm9-", "Zm9_",     "Zm9.",     "Zm9\x80", "Zm9\xff", "!!!!", "Zm9,Ym",
   };
   for (const std::string_view text : wrong) EXPECT_EQ(decode(text).n, -EBADMSG) << text;
   EXPECT_EQ(decode(std::string_view("Zm9v\0Zm9v", 9)).n, -EBADMSG);

@@ -134,7 +134,8 @@ void ChildSource::look() {
   }
   info_ = info;
   // A stop or continuation is consumed here; an exit stays for the callback to see.
-  if (!is_exit(info.si_code) && (options_ & WNOWAIT) == 0) (void)wait_for(&info, (options_ & ~WEXITED & kStates) | WNOHANG);
+  if (!is_exit(info.si_code) && (options_ & WNOWAIT) == 0)
+    (void)wait_for(&info, (options_ & ~WEXITED & kStates) | WNOHANG);
   pend();
 }
 

@@ -3,13 +3,14 @@
 // State changes of child processes.
 //
 // Idea: an exit is seen by the pidfd, so that a thousand children cost nothing until one of them ends. Stops and
-// continuations have no descriptor: sources that ask for them, and all sources where the kernel refuses pidfds, are looked
-// at one by one after each SIGCHLD. The callback runs while the process is a zombie; it is reaped right after.
+// continuations have no descriptor: sources that ask for them, and all sources where the kernel refuses pidfds, are
+// looked at one by one after each SIGCHLD. The callback runs while the process is a zombie; it is reaped right after.
 //
 // Invariants:
 //  1. A loop has at most one source for a PID.
 //  2. `gone_`: the process was reaped, or is not ours to wait for; the source never fires again.
-//  3. A source that needs SIGCHLD is on the loop's list of those, and counted in its level's signal queue, while it is armed.
+//  3. A source that needs SIGCHLD is on the loop's list of those, and counted in its level's signal queue, while it is
+//  armed.
 //
 // Owner: the pidfd belongs to the source unless the caller gave it. Forks: a forked child kills and reaps nothing.
 #pragma once
@@ -75,7 +76,8 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
     fd_ = pidfd;
   }
 
-  static int add_new(Loop& loop, Source** ret, pid_t pid, int pidfd, bool own, int options, Callback callback, void* userdata);
+  static int add_new(Loop& loop, Source** ret, pid_t pid, int pidfd, bool own, int options, Callback callback,
+                     void* userdata);
 
   bool by_signal() const { return fd_ < 0 || (options_ & (WSTOPPED | WCONTINUED)) != 0; }
   bool exit_seen() const;

@@ -76,7 +76,8 @@ Clock::~Clock() {
 
 int Clock::open(Poller& poller) {
   if (fd_ >= 0) return 0;
-  // A machine without a real-time clock that can wake it has no ALARM clocks, but makes a timerfd that never fires for them.
+  // A machine without a real-time clock that can wake it has no ALARM clocks, but makes a timerfd that never fires for
+  // them.
   struct timespec ts;
   if (kernel::clock_gettime(id_, &ts) < 0) return -EOPNOTSUPP;
   const int fd = kernel::timerfd_create(id_);
@@ -134,8 +135,8 @@ int Clock::program(Window window) {
 bool Clock::valid() const { return earliest_.valid() && latest_.valid(); }
 
 void Clock::on_ready(uint32_t events) {
-  // What is due is found by the clock. The timerfd stays readable until it is programmed again; what it held is no longer
-  // of use, so the next `program` sets it whatever the value.
+  // What is due is found by the clock. The timerfd stays readable until it is programmed again; what it held is no
+  // longer of use, so the next `program` sets it whatever the value.
   (void)events;
   programmed_ = kFired;
 }

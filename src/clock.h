@@ -2,14 +2,15 @@
 //
 // One clock of a loop: all its timers on one timerfd, woken together where they allow it.
 //
-// Idea: each timer gives a window, from its time to its time plus its accuracy. Two heaps know the earliest time and the
-// earliest end of a window; the clock wakes at a spot between them that all processes of the machine share, so that a
-// machine with many loops wakes seldom. Timers are due by comparing the clock, never by reading the timerfd: that one is
-// only programmed before somebody sleeps on it, and programming it again also takes back its readiness.
+// Idea: each timer gives a window, from its time to its time plus its accuracy. Two heaps know the earliest time and
+// the earliest end of a window; the clock wakes at a spot between them that all processes of the machine share, so that
+// a machine with many loops wakes seldom. Timers are due by comparing the clock, never by reading the timerfd: that one
+// is only programmed before somebody sleeps on it, and programming it again also takes back its readiness.
 //
 // Invariants:
 //  1. A timer is in both heaps if and only if it is armed and not pending.
-//  2. `programmed_` is what the timerfd holds: kForever when it is disarmed, kFired when it has fired and is readable still.
+//  2. `programmed_` is what the timerfd holds: kForever when it is disarmed, kFired when it has fired and is readable
+//  still.
 //
 // Owner: `Clocks` owns the five clocks, the timers belong to their sources.
 #pragma once
@@ -96,7 +97,8 @@ class Clocks {
   Clock* end() { return all_ + kCount; }
 
  private:
-  Clock all_[kCount] = {{CLOCK_REALTIME}, {CLOCK_MONOTONIC}, {CLOCK_BOOTTIME}, {CLOCK_REALTIME_ALARM}, {CLOCK_BOOTTIME_ALARM}};
+  Clock all_[kCount] = {
+      {CLOCK_REALTIME}, {CLOCK_MONOTONIC}, {CLOCK_BOOTTIME}, {CLOCK_REALTIME_ALARM}, {CLOCK_BOOTTIME_ALARM}};
 };
 
 }  // namespace evenkeel

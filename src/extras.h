@@ -2,8 +2,8 @@
 //
 // What few sources use: a description, a prepare callback, a destroy callback, a rate limit.
 //
-// Idea: kept aside, so that a source that has none of them does not pay for them. Made by the first setter that needs it
-// (which is why those can fail with -ENOMEM) and freed with the source.
+// Idea: kept aside, so that a source that has none of them does not pay for them. Made by the first setter that needs
+// it (which is why those can fail with -ENOMEM) and freed with the source.
 //
 // Invariant: the node is in the loop's prepare heap if and only if the source is connected, enabled and has `prepare`.
 #pragma once
@@ -28,7 +28,8 @@ struct Extras final : public HeapNode<PrepareTag> {
   RateLimit rate_limit;
 };
 
-// Who is to be prepared next: whoever has not been in this iteration, lower priority values first, then the elder source.
+// Who is to be prepared next: whoever has not been in this iteration, lower priority values first, then the elder
+// source.
 struct PrepareSooner {
   bool operator()(const Extras& a, const Extras& b) const {
     if (a.prepared_in != b.prepared_in) return a.prepared_in < b.prepared_in;

@@ -2,8 +2,8 @@
 //
 // An intrusive hash table: elements carry their own chain pointer, the table only its buckets.
 //
-// Idea: `reserve` takes all memory that the next insertion needs, before anything has changed; `insert` and `erase` can't
-// fail. A type derives from `HashNode<Tag>`; `Traits` gives `Key`, `key(element)`, and `hash(key)`.
+// Idea: `reserve` takes all memory that the next insertion needs, before anything has changed; `insert` and `erase`
+// can't fail. A type derives from `HashNode<Tag>`; `Traits` gives `Key`, `key(element)`, and `hash(key)`.
 //
 // Invariants:
 //  1. The number of buckets is 0 or a power of two, at least the number of elements once `reserve` was called for it.

@@ -2,10 +2,10 @@
 //
 // File system events, read by inotify, ordered by the priorities of their sources.
 //
-// Idea: each level with inotify sources has one inotify descriptor. Sources of one inode share a watch (an `Inode`), whose
-// mask is the OR of theirs. What one read brings is kept in a buffer and delivered event by event: the one at the head makes
-// its recipients pending, and goes when the last of them has been dispatched or does not want it any more; then the next one
-// has its turn at once, so that an iteration always finds pending what is buffered.
+// Idea: each level with inotify sources has one inotify descriptor. Sources of one inode share a watch (an `Inode`),
+// whose mask is the OR of theirs. What one read brings is kept in a buffer and delivered event by event: the one at the
+// head makes its recipients pending, and goes when the last of them has been dispatched or does not want it any more;
+// then the next one has its turn at once, so that an iteration always finds pending what is buffered.
 //
 // Invariants:
 //  1. `n_recipients_` is the number of sources that are pending (or held back by their rate limit) for the event at the
@@ -13,11 +13,12 @@
 //  2. An inode is in the tables while its watch exists in the kernel; after IN_IGNORED it is known to its sources only.
 //  3. A source has a watch from `add` until it is freed, also while it is OFF: then events for it alone are dropped.
 //
-// Owner: the queue owns its inodes, an inode goes with its last source. The descriptor of the path, without which no watch
-// can be moved to another queue, is closed at the next iteration, so that nothing keeps a file system from being unmounted.
+// Owner: the queue owns its inodes, an inode goes with its last source. The descriptor of the path, without which no
+// watch can be moved to another queue, is closed at the next iteration, so that nothing keeps a file system from being
+// unmounted.
 //
-// A callback may free its own source, its siblings, or the last source of the level: the level, and with it this queue and
-// the event that the callback still reads, is held by the dispatch.
+// A callback may free its own source, its siblings, or the last source of the level: the level, and with it this queue
+// and the event that the callback still reads, is held by the dispatch.
 #pragma once
 
 #include <sys/inotify.h>
@@ -66,8 +67,8 @@ class InotifyQueue final : public Channel {
 
   static InotifyQueue* of(Level& level);
 
-  // The inode that `path_fd` stands for, watched for `mask` besides what it is watched for already. Takes a duplicate of the
-  // descriptor if the inode is new here.
+  // The inode that `path_fd` stands for, watched for `mask` besides what it is watched for already. Takes a duplicate
+  // of the descriptor if the inode is new here.
   int acquire(int path_fd, uint32_t mask, Inode** ret);
   void release(Inode& inode);
 
@@ -131,8 +132,8 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
  public:
   using Callback = int (*)(Source*, const struct inotify_event*, void* userdata);
 
-  // `fd` is an O_PATH or any other descriptor of the inode, which stays the caller's; `path`, which may be null, is kept as a
-  // description.
+  // `fd` is an O_PATH or any other descriptor of the inode, which stays the caller's; `path`, which may be null, is
+  // kept as a description.
   static int add(Loop& loop, Source** ret, int fd, const char* path, uint32_t mask, Callback callback, void* userdata);
 
   // A descriptor of the inode at `path`, as `mask` wants it opened (IN_DONT_FOLLOW, IN_ONLYDIR), or -errno.
@@ -169,7 +170,7 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
 
   char* path_ = nullptr;
   Inode* inode_ = nullptr;
-  Inode* next_inode_ = nullptr;        // While it moves to another level.
+  Inode* next_inode_ = nullptr;         // While it moves to another level.
   InotifyQueue* dispatched_ = nullptr;  // Whose head it is in its callback with.
   const uint32_t mask_;
   const int add_fd_;  // Only of meaning during `add`.

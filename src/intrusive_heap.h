@@ -2,9 +2,10 @@
 //
 // An intrusive pairing heap: the least element at hand, in O(1), with no memory of its own.
 //
-// Idea: a tree in which no child is less than its parent. Pushing makes one comparison with the root; erasing a node melds
-// its children in pairs, which costs O(log n) amortised. An element keeps three pointers and nothing is ever allocated, so
-// that arming a timer can't fail. A type derives from `HeapNode<Tag>` once for each heap that it can be in.
+// Idea: a tree in which no child is less than its parent. Pushing makes one comparison with the root; erasing a node
+// melds its children in pairs, which costs O(log n) amortised. An element keeps three pointers and nothing is ever
+// allocated, so that arming a timer can't fail. A type derives from `HeapNode<Tag>` once for each heap that it can be
+// in.
 //
 // Invariants:
 //  1. `Less` is a strict weak order of the elements, and does not change for an element while it is in the heap.
@@ -61,7 +62,8 @@ class IntrusiveHeap {
     node->next_ = node;
   }
 
-  // Calls `visit(element)` for each element, in no order. For checks and for tearing down; `visit` must not change the heap.
+  // Calls `visit(element)` for each element, in no order. For checks and for tearing down; `visit` must not change the
+  // heap.
   template <typename Visit>
   void for_each(Visit visit) const {
     for (Node* node = root_; node;) {
@@ -87,7 +89,9 @@ class IntrusiveHeap {
   }
 
  private:
-  static bool less(const Node* a, const Node* b) { return Less()(static_cast<const T&>(*a), static_cast<const T&>(*b)); }
+  static bool less(const Node* a, const Node* b) {
+    return Less()(static_cast<const T&>(*a), static_cast<const T&>(*b));
+  }
 
   static Node* parent(Node* node) {
     while (node->prev_ && node->prev_->child_ != node) node = node->prev_;

@@ -26,9 +26,7 @@ void IoSource::on_ready(uint32_t events) {
   pend(loop()->reported_again(*this));
 }
 
-int IoSource::fire() {
-  return callback_ ? callback_(this, fd_, revents_, userdata) : loop()->exit_by_default(*this);
-}
+int IoSource::fire() { return callback_ ? callback_(this, fd_, revents_, userdata) : loop()->exit_by_default(*this); }
 
 int IoSource::set_events(uint32_t events) {
   // Edge-triggered: the same mask again asks for the edge again.

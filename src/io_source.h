@@ -2,8 +2,9 @@
 //
 // A source that fires when a file descriptor is ready.
 //
-// Invariant: `revents_` holds what the kernel reported since the source became pending, and is only of meaning while it is.
-// Owner: the descriptor is the caller's, unless `own_fd` is set; then it is closed when the source is freed or moved.
+// Invariant: `revents_` holds what the kernel reported since the source became pending, and is only of meaning while it
+// is. Owner: the descriptor is the caller's, unless `own_fd` is set; then it is closed when the source is freed or
+// moved.
 #pragma once
 
 #include "src/poller.h"

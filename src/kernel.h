@@ -2,11 +2,13 @@
 //
 // The only file that calls the kernel.
 //
-// Idea: one thin inline function a system call, `-errno` in the return value instead of `errno`, no policy. Whoever wants to
-// know what the library can ask of the kernel reads this file; whoever wants the kernel to fail sets `fault_hook`.
+// Idea: one thin inline function a system call, `-errno` in the return value instead of `errno`, no policy. Whoever
+// wants to know what the library can ask of the kernel reads this file; whoever wants the kernel to fail sets
+// `fault_hook`.
 //
 // Invariants:
-//  1. Every function returns >= 0 on success and -errno on failure. `errno` is left as it was found: a callback's caller may
+//  1. Every function returns >= 0 on success and -errno on failure. `errno` is left as it was found: a callback's
+//  caller may
 //     look at its own `errno` after a call of ours.
 //  2. Every file descriptor that is made here is close-on-exec and greater than 2.
 //  3. With EVENKEEL_FAULTS defined (tests only) each function first asks `fault_hook` whether it shall fail instead.
@@ -41,9 +43,38 @@ namespace evenkeel::kernel {
 
 // Names of the calls, for the fault injection.
 enum class Call : uint8_t {
-  kClose, kDup, kEpollCreate, kEpollCtl, kEpollWait, kPoll, kTimerfdCreate, kTimerfdSettime, kClockGettime, kSignalfd,
-  kSigmask, kRead, kWrite, kOpen, kFstat, kFstatfs, kInotifyInit, kInotifyAddWatch, kInotifyRmWatch, kPidfdOpen,
-  kPidfdSendSignal, kKill, kWaitid, kMmap, kSocket, kConnect, kSendmsg, kGetsockopt, kGetsockname, kFcntl, kPipe, kMalloc,
+  kClose,
+  kDup,
+  kEpollCreate,
+  kEpollCtl,
+  kEpollWait,
+  kPoll,
+  kTimerfdCreate,
+  kTimerfdSettime,
+  kClockGettime,
+  kSignalfd,
+  kSigmask,
+  kRead,
+  kWrite,
+  kOpen,
+  kFstat,
+  kFstatfs,
+  kInotifyInit,
+  kInotifyAddWatch,
+  kInotifyRmWatch,
+  kPidfdOpen,
+  kPidfdSendSignal,
+  kKill,
+  kWaitid,
+  kMmap,
+  kSocket,
+  kConnect,
+  kSendmsg,
+  kGetsockopt,
+  kGetsockname,
+  kFcntl,
+  kPipe,
+  kMalloc,
 };
 
 #ifdef EVENKEEL_FAULTS

@@ -2,17 +2,18 @@
 //
 // All sources of one priority, and the order of the priorities.
 //
-// Idea: strict priorities need two answers at once, "which pending source goes first" and "could anything better than it
-// become ready". Both are questions about whole priorities, not about sources: a `Level` is one priority that is in use, with
-// its pending sources in the order in which they became pending, and with what the kernel could wake at this priority.
-// `Levels` keeps two heaps of levels, those with something pending and those with something armed. While no armed level is
-// better than the best pending one, dispatching needs no system call (see loop.h).
+// Idea: strict priorities need two answers at once, "which pending source goes first" and "could anything better than
+// it become ready". Both are questions about whole priorities, not about sources: a `Level` is one priority that is in
+// use, with its pending sources in the order in which they became pending, and with what the kernel could wake at this
+// priority. `Levels` keeps two heaps of levels, those with something pending and those with something armed. While no
+// armed level is better than the best pending one, dispatching needs no system call (see loop.h).
 //
 // Invariants:
 //  1. A level is in `pending_` if and only if its list of pending sources is not empty, and in `armed_` if and only if
 //     `n_armed() > 0`.
 //  2. The pending list is sorted by the iteration in which its sources became pending; ties stand in order of arrival.
-//  3. Each attached source holds one reference on its level. The level of priority 0 lives in `Levels` and is never freed.
+//  3. Each attached source holds one reference on its level. The level of priority 0 lives in `Levels` and is never
+//  freed.
 //
 // Owner: `Levels` owns the levels; a level owns its signal and inotify queues (as channels). Forks: plain memory.
 #pragma once
@@ -47,8 +48,8 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
 
   // The pending sources, first the one that has been pending longest.
   List<Source, SourcePendingTag>& pending() { return pending_; }
-  // To the end of the queue; but of one report of the kernel, those that were in the report before it (`again`) stand behind
-  // all others.
+  // To the end of the queue; but of one report of the kernel, those that were in the report before it (`again`) stand
+  // behind all others.
   void push_pending(Source& source, bool again);
   // Puts a source that was pending at another level where its age belongs.
   void insert_pending_by_age(Source& source);

@@ -2,7 +2,8 @@
 //
 // An intrusive, circular, doubly linked list: linking and unlinking never allocate and never fail.
 //
-// Idea: a type that can be on a list derives from `ListNode<Tag>`, once for each list that it can be on at the same time.
+// Idea: a type that can be on a list derives from `ListNode<Tag>`, once for each list that it can be on at the same
+// time.
 //
 // Invariants:
 //  1. A node that is on no list points to itself.

@@ -56,7 +56,8 @@ void Loop::unref() {
 void Loop::end() { dispose(this); }
 
 Loop::~Loop() {
-  // Only floating sources are left: the others hold a reference. One that somebody has a reference of lives on, unconnected.
+  // Only floating sources are left: the others hold a reference. One that somebody has a reference of lives on,
+  // unconnected.
   refs_ = 1;
   poller_.for_each_source([](Source& source) {
     source.disconnect();

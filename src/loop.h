@@ -2,21 +2,23 @@
 //
 // The event loop: conducts one iteration.
 //
-// Idea: kernel -> multiplexers -> pending sources -> dispatch of one -> its callback. The loop owns the multiplexers and says
-// when each is asked; what they do is theirs. An iteration is `prepare`, `wait`, `dispatch`, and goes through the states
-// INITIAL, PREPARING, ARMED, PENDING, RUNNING (EXITING while exit sources run), and FINISHED at the end.
+// Idea: kernel -> multiplexers -> pending sources -> dispatch of one -> its callback. The loop owns the multiplexers
+// and says when each is asked; what they do is theirs. An iteration is `prepare`, `wait`, `dispatch`, and goes through
+// the states INITIAL, PREPARING, ARMED, PENDING, RUNNING (EXITING while exit sources run), and FINISHED at the end.
 //
-// Asking the kernel: an iteration that finds something pending asks only about what could go before it (`look_for_better`);
-// everything else has to wait for its elders anyway. doc/dispatch.md has the argument.
+// Asking the kernel: an iteration that finds something pending asks only about what could go before it
+// (`look_for_better`); everything else has to wait for its elders anyway. doc/dispatch.md has the argument.
 //
 // Invariants:
-//  1. `asked_in_` is the last iteration in which the kernel was asked about everything. A source that became pending in or
+//  1. `asked_in_` is the last iteration in which the kernel was asked about everything. A source that became pending in
+//  or
 //     before it is at least as old as anything of its priority that the kernel still keeps.
-//  2. Every call that may run a callback holds a reference on the loop while it does, for the callback may drop the last.
+//  2. Every call that may run a callback holds a reference on the loop while it does, for the callback may drop the
+//  last.
 //  3. After FINISHED nothing is dispatched any more.
 //
-// Threads: one loop belongs to one thread at a time. Forks: `forked()` is true in every child, and then the caller must do
-// nothing that reaches the kernel; freeing closes the child's own descriptors and changes nothing in the parent.
+// Threads: one loop belongs to one thread at a time. Forks: `forked()` is true in every child, and then the caller must
+// do nothing that reaches the kernel; freeing closes the child's own descriptors and changes nothing in the parent.
 #pragma once
 
 #include "src/child_source.h"
@@ -76,7 +78,8 @@ class Loop {
   // SIGINT and SIGTERM exit the loop with code 0.
   int set_signal_exit(bool on);
 
-  // The time of this iteration on a clock; 1 if there was no iteration yet, and it is the current time. `id` is supported.
+  // The time of this iteration on a clock; 1 if there was no iteration yet, and it is the current time. `id` is
+  // supported.
   int now(clockid_t id, Usec* ret);
   Usec monotonic_now();
   // `span` from now on; kForever stays so. -EOVERFLOW beyond the end of time.
@@ -98,8 +101,8 @@ class Loop {
   Exits& exits() { return exits_; }
   PressureWrites& pressure_writes() { return pressure_writes_; }
   uint64_t next_id() { return next_id_++; }
-  // Whether a source that becomes pending now was in the kernel's report before this one, too. It has had its turn since;
-  // what was not is older than it, although epoll reports what stays ready first.
+  // Whether a source that becomes pending now was in the kernel's report before this one, too. It has had its turn
+  // since; what was not is older than it, although epoll reports what stays ready first.
   bool reported_again(const Source& source) const {
     return delivering_ && asked_before_in_ > 0 && source.pending_since() >= asked_before_in_;
   }

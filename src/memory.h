@@ -2,9 +2,9 @@
 //
 // Memory of the engine: malloc and free under typed names.
 //
-// Idea: the library needs nothing of the C++ runtime, so objects are made by `make<T>()`, which returns null when memory is
-// short, and end in `dispose()`. Nothing here is called while a source is armed, fires or is dispatched: all memory is taken
-// when a source is added.
+// Idea: the library needs nothing of the C++ runtime, so objects are made by `make<T>()`, which returns null when
+// memory is short, and end in `dispose()`. Nothing here is called while a source is armed, fires or is dispatched: all
+// memory is taken when a source is added.
 #pragma once
 
 #include <stdlib.h>

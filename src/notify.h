@@ -32,8 +32,8 @@
 
 namespace evenkeel {
 
-// A variable of the manager's protocols, or null. Programs that gained privileges by being executed see them too: services
-// do under SELinux or with file capabilities, and would be without their sockets and their watchdog.
+// A variable of the manager's protocols, or null. Programs that gained privileges by being executed see them too:
+// services do under SELinux or with file capabilities, and would be without their sockets and their watchdog.
 inline const char* manager_variable(const char* name) { return ::getenv(name); }
 
 // The integers of those variables: white space before them, a sign, the prefixes 0x, 0 (octal), 0o and 0b. -ERANGE

@@ -61,7 +61,8 @@ int Poller::control(int op, WatchedSource& source, int fd, uint32_t events) {
 }
 
 int Poller::watch(WatchedSource& source, uint32_t events) {
-  // epoll reports errors and hang-ups unasked, so a mask of 0 is a registration too; our own bit keeps it from being 0 here.
+  // epoll reports errors and hang-ups unasked, so a mask of 0 is a registration too; our own bit keeps it from being 0
+  // here.
   const uint32_t mask = events | EPOLLERR | EPOLLHUP;
   if (source.registered_ != 0) {
     const bool edge = ((mask | source.registered_) & EPOLLET) != 0;

@@ -2,18 +2,20 @@
 //
 // The epoll set of a loop.
 //
-// Idea: two kinds of watchers. A `Channel` is a descriptor of our own (timerfd, signalfd, inotify); it is registered at once
-// and closed by us. A `WatchedSource` watches a descriptor of the caller, which may be closed, duplicated and its number used
-// again at any time; turning it off and on again between two waits costs no system call.
+// Idea: two kinds of watchers. A `Channel` is a descriptor of our own (timerfd, signalfd, inotify); it is registered at
+// once and closed by us. A `WatchedSource` watches a descriptor of the caller, which may be closed, duplicated and its
+// number used again at any time; turning it off and on again between two waits costs no system call.
 //
 // Invariants:
 //  1. `registered_` of a source is the event mask that the kernel was given last, or 0 if it has none of us.
-//  2. A source whose registration differs from what it wants, or has to be confirmed, is on `stale_`; `flush()` settles all
-//     of them, and is called before every wait, before `prepare` returns, and before a new registration is made. The last
-//     because a removal that came later could hit a newer registration of the same descriptor number. Between `prepare` and
-//     `wait` nothing is put off.
+//  2. A source whose registration differs from what it wants, or has to be confirmed, is on `stale_`; `flush()` settles
+//  all
+//     of them, and is called before every wait, before `prepare` returns, and before a new registration is made. The
+//     last because a removal that came later could hit a newer registration of the same descriptor number. Between
+//     `prepare` and `wait` nothing is put off.
 //  3. A new registration is made at once: its errors belong to the call that asked for it.
-//  4. epoll gives back a handle (slot and generation), never a pointer to a source. A registration that outlives its source
+//  4. epoll gives back a handle (slot and generation), never a pointer to a source. A registration that outlives its
+//  source
 //     (the descriptor was closed while a duplicate of it stayed open: no one can remove it any more) is noticed by its
 //     handle; then the whole epoll set is made anew under the same number.
 //
@@ -114,14 +116,14 @@ class Poller {
   int add_channel(Channel& channel);
   void remove_channel(Channel& channel);
 
-  // Waits at most `timeout` (0: only looks; kForever: without end). Returns the number of events at hand, or -errno; -EINTR
-  // after a signal handler.
+  // Waits at most `timeout` (0: only looks; kForever: without end). Returns the number of events at hand, or -errno;
+  // -EINTR after a signal handler.
   int wait(Usec timeout);
   // Hands these `n` events, and what more there is, to their sources and channels, in the order of the kernel's report.
   void deliver(int n);
 
-  // Asks only about the descriptors of the levels that are better than `bound`, or as good where `inclusive`. 1: done, 0: not
-  // possible this way, as they are too many or epoll alone knows.
+  // Asks only about the descriptors of the levels that are better than `bound`, or as good where `inclusive`. 1: done,
+  // 0: not possible this way, as they are too many or epoll alone knows.
   int ask_better(Levels& levels, Priority bound, bool inclusive);
 
  private:

@@ -46,8 +46,8 @@ bool is_normalized(std::string_view path) {
   return true;
 }
 
-// Finds the line "0::PATH" of /proc/self/cgroup, which names our cgroup in the one hierarchy of version 2. `path` becomes a
-// string, empty where there is none.
+// Finds the line "0::PATH" of /proc/self/cgroup, which names our cgroup in the one hierarchy of version 2. `path`
+// becomes a string, empty where there is none.
 class CgroupPath {
  public:
   void read() {

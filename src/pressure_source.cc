@@ -13,8 +13,8 @@ namespace evenkeel {
 namespace {
 
 constexpr uint32_t kBroken = EPOLLERR | EPOLLHUP;
-// A file of the kernel can always be read. Edge-triggered that is a report whenever there is news, and it stays one when
-// EPOLLPRI has been taken away.
+// A file of the kernel can always be read. Edge-triggered that is a report whenever there is news, and it stays one
+// when EPOLLPRI has been taken away.
 constexpr uint32_t kNews = EPOLLPRI | EPOLLIN | EPOLLET;
 
 ssize_t send(int fd, std::string_view data) {
@@ -103,16 +103,17 @@ int PressureSource::write_rest() {
     else if (n == 0 || n == -EAGAIN)
       return 0;  // The rest goes when there is room.
     else if (socket && (n == -EPIPE || n == -ECONNRESET))
-      config_.written(rest.size());  // Nobody wants it. What the other side has said before it went is still to be heard.
+      config_.written(
+          rest.size());  // Nobody wants it. What the other side has said before it went is still to be heard.
     else if (n != -EINTR)
       return static_cast<int>(n);
   }
   return 0;
 }
 
-// The relay is an epoll set with nothing in it but the file. Whoever looks at it finds it ready until we have taken the report,
-// and only its readiness goes up to the loop. The price, besides a descriptor: of a cgroup's file it tells when another program
-// is told of pressure by the same file, too; so there is none while nobody but us looks.
+// The relay is an epoll set with nothing in it but the file. Whoever looks at it finds it ready until we have taken the
+// report, and only its readiness goes up to the loop. The price, besides a descriptor: of a cgroup's file it tells when
+// another program is told of pressure by the same file, too; so there is none while nobody but us looks.
 void PressureSource::relay() {
   const int relay = kernel::epoll_create();
   if (relay < 0) return;  // Then the source works as in a loop that is not lent.
@@ -145,7 +146,7 @@ void PressureSource::on_ready(uint32_t events) {
     return;
   }
   revents_ = events;
-  pend();
+  pend(loop()->reported_again(*this));
 }
 
 int PressureSource::fire() {

@@ -2,20 +2,21 @@
 //
 // A source that fires when memory, CPU or IO is short.
 //
-// Idea: a file is opened when the source is added (pressure_config.h says which), is given its settings before the loop waits
-// for the first time, and is watched. A file of the kernel tells by EPOLLPRI and is never read; of a FIFO, a device or a
-// socket any input tells, and is thrown away.
+// Idea: a file is opened when the source is added (pressure_config.h says which), is given its settings before the loop
+// waits for the first time, and is watched. A file of the kernel tells by EPOLLPRI and is never read; of a FIFO, a
+// device or a socket any input tells, and is thrown away.
 //
 // Invariants:
-//  1. An armed source is watched, so that errors belong to the call that arms it; while it has settings to write it is also on
-//     the loop's `PressureWrites` until the write was tried, and again whenever the descriptor has become writable.
-//  2. A file of the kernel is watched anew after its settings were written: before, it has no queue that epoll could wait on.
-//     It forgets an event as soon as anyone has looked, and a loop that watches our epoll set looks through it: so once that
-//     set is lent, the file is watched through a relay, which see.
+//  1. An armed source is watched, so that errors belong to the call that arms it. While it has settings to write it is
+//     on the loop's `PressureWrites` too, until the write was tried and whenever the descriptor has become writable.
+//  2. A file of the kernel is watched anew after its settings were written: before, it has no queue that epoll could
+//     wait on. It forgets an event as soon as anyone has looked, and a loop that watches our epoll set looks through
+//     it: so once that set is lent, the file is watched through a relay, which see.
 //  3. What can't be written, or watched then, turns the source off; no callback fails by it.
-//  4. A hang-up or an error is reported once, as a failed callback. `fire` sees to it, so it costs as few wake-ups as any.
+//  4. A hang-up or an error is reported once, as a failed callback: `fire` sees to it.
 //
-// Owner: the source owns its descriptors, from `add` until it is disconnected. Forks: a child closes its duplicates only.
+// Owner: the source owns its descriptors, from `add` until it is disconnected. Forks: a child closes its duplicates
+// only.
 #pragma once
 
 #include "src/poller.h"
@@ -75,7 +76,7 @@ class PressureSource final : public WatchedSource, public ListNode<PressureWrite
   void close();
 
   PressureConfig config_;
-  int file_ = -1;  // What is watched in the end; `fd_` is the same, or the relay.
+  int file_ = -1;       // What is watched in the end; `fd_` is the same, or the relay.
   bool begun_ = false;  // To write the settings.
   uint32_t revents_ = 0;
   const Handler callback_;

@@ -2,9 +2,9 @@
 //
 // Unit tests of pressure_source.h and pressure_config.h: what the C ABI can't see or provoke.
 //
-// Idea: the kernel is made to fail, call by call, by the fault hook, until adding a source succeeds; after each failure there
-// are as many descriptors as before. A PSI file can't be had everywhere, so the kernel's answers to a write are played to the
-// source as well. What programs see is tested in conformance/newer_pressure*.c.
+// Idea: the kernel is made to fail, call by call, by the fault hook, until adding a source succeeds; after each failure
+// there are as many descriptors as before. A PSI file can't be had everywhere, so the kernel's answers to a write are
+// played to the source as well. What programs see is tested in conformance/newer_pressure*.c.
 //
 // Every test runs with the descriptors counted, and with none of the variables set.
 #include "src/pressure_source.h"
@@ -58,8 +58,8 @@ int count_call(Source*, void* userdata) {
 class Pressure : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "CPU_PRESSURE_WATCH", "CPU_PRESSURE_WRITE",
-                             "IO_PRESSURE_WATCH", "IO_PRESSURE_WRITE"})
+    for (const char* name : {"MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "CPU_PRESSURE_WATCH",
+                             "CPU_PRESSURE_WRITE", "IO_PRESSURE_WATCH", "IO_PRESSURE_WRITE"})
       unsetenv(name);
     char name[] = "/tmp/evenkeel-pressure-XXXXXX";
     ASSERT_NE(mkdtemp(name), nullptr);

@@ -2,9 +2,10 @@
 //
 // Which process is this? The answer costs one load and no system call, so every public call can ask.
 //
-// Idea: a page that the kernel wipes in every forked child (MADV_WIPEONFORK) holds a number that this process drew. A loop
-// keeps the number of the process that made it; in a child the page reads 0, until the child draws a number of its own. The
-// number comes from the clock, not from the PID, so that a grandchild that got an ancestor's PID again is not taken for it.
+// Idea: a page that the kernel wipes in every forked child (MADV_WIPEONFORK) holds a number that this process drew. A
+// loop keeps the number of the process that made it; in a child the page reads 0, until the child draws a number of its
+// own. The number comes from the clock, not from the PID, so that a grandchild that got an ancestor's PID again is not
+// taken for it.
 //
 // Where the kernel refuses the page, the PID itself is the number and each question costs a system call.
 //

@@ -2,8 +2,8 @@
 //
 // How long the iterations of a loop take ($SD_EVENT_PROFILE_DELAYS).
 //
-// Idea: where the variable is set when the loop is made, the time from each iteration to the next is counted in a histogram
-// of powers of two, which goes to stderr every five seconds in one line. A loop without it pays a null check.
+// Idea: where the variable is set when the loop is made, the time from each iteration to the next is counted in a
+// histogram of powers of two, which goes to stderr every five seconds in one line. A loop without it pays a null check.
 #pragma once
 
 #include <stddef.h>

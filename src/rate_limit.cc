@@ -58,8 +58,8 @@ void RateLimits::forget(Source& source) {
 
 int RateLimits::expire(Loop& loop, Usec now) {
   int any = 0;
-  // The callback may end the source, or every other one that is offline; the heap is asked anew each time. It may also bring
-  // this source over its limit only by a dispatch, which is not possible in here, so the loop ends.
+  // The callback may end the source, or every other one that is offline; the heap is asked anew each time. It may also
+  // bring this source over its limit only by a dispatch, which is not possible in here, so the loop ends.
   while (!offline_.empty() && offline_.top()->end() <= now) {
     RateLimit& limit = *offline_.top();
     Source& source = limit.source_;

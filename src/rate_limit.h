@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Rate limiting: a source that is dispatched more than `burst` times within `interval` goes offline until the interval ends.
+// Rate limiting: a source that is dispatched more than `burst` times within `interval` goes offline until the interval
+// ends.
 //
-// Idea: a collaborator of the dispatch, not a kind of source. Each limited source carries a `RateLimit`; `RateLimits` owns
-// the heap of those that are offline, ordered by the end of their interval. The interval begins with the first dispatch that
-// it counts. The end is exact: it is handed to the monotonic clock as a deadline of its own, without accuracy.
+// Idea: a collaborator of the dispatch, not a kind of source. Each limited source carries a `RateLimit`; `RateLimits`
+// owns the heap of those that are offline, ordered by the end of their interval. The interval begins with the first
+// dispatch that it counts. The end is exact: it is handed to the monotonic clock as a deadline of its own, without
+// accuracy.
 //
 // Invariants:
 //  1. A limit is in the heap if and only if its source is offline for it (`Source::rate_limited`).

@@ -2,12 +2,14 @@
 //
 // Signals, read by signalfd, ordered by the priorities of their sources.
 //
-// Idea: each level that watches signals has a signalfd of its own, and reads one signal at a time: the next is left in the
-// kernel's queue until the one before was dispatched. So priorities order signals among each other, and real-time signals
-// keep their queue. The siginfo is kept in the source, so that a source that is held back does not hold back the others.
+// Idea: each level that watches signals has a signalfd of its own, and reads one signal at a time: the next is left in
+// the kernel's queue until the one before was dispatched. So priorities order signals among each other, and real-time
+// signals keep their queue. The siginfo is kept in the source, so that a source that is held back does not hold back
+// the others.
 //
 // Invariants:
-//  1. A signal is in the mask of a level's signalfd if and only if an armed source of that level watches it, or (SIGCHLD) a
+//  1. A signal is in the mask of a level's signalfd if and only if an armed source of that level watches it, or
+//  (SIGCHLD) a
 //     child source of that level needs it.
 //  2. A loop has at most one source for a signal.
 //

@@ -3,23 +3,24 @@
 // What every event source is, whatever it waits for.
 //
 // Idea: a source is a node of intrusive structures. Adding it takes all memory and descriptors that it will ever need;
-// arming, becoming pending, being dispatched and rearmed allocate nothing. A kind of source is one small class that derives
-// from `Source` and says what is special about it by the virtual functions below; nothing else knows the kinds.
+// arming, becoming pending, being dispatched and rearmed allocate nothing. A kind of source is one small class that
+// derives from `Source` and says what is special about it by the virtual functions below; nothing else knows the kinds.
 //
-// Words: a source is *enabled* (ON or ONESHOT) or OFF as the program says; *armed* while it is enabled and not offline for
-// its rate limit, which is when its multiplexer watches for its event; *pending* from the event until its dispatch;
+// Words: a source is *enabled* (ON or ONESHOT) or OFF as the program says; *armed* while it is enabled and not offline
+// for its rate limit, which is when its multiplexer watches for its event; *pending* from the event until its dispatch;
 // *connected* until its last reference goes or its loop ends.
 //
 // Invariants:
 //  1. armed == connected and enabled and not rate-limited, and (for exit sources too) `arm()` succeeded.
 //  2. pending implies armed. held implies rate-limited, and that the event's data is kept.
-//  3. A connected source holds a reference on its level and a slot of the loop's registry; one that is not floating holds a
+//  3. A connected source holds a reference on its level and a slot of the loop's registry; one that is not floating
+//  holds a
 //     reference on its loop. A floating one is held by the loop.
 //  4. A failing operation leaves the source as it was.
 //
-// A callback may free its own source: while `dispatching_` is set the memory stays until the callback has returned, but the
-// source is disconnected at once. Forks: in a child nothing here may touch the kernel's objects, which are the parent's too;
-// see `Loop::forked`.
+// A callback may free its own source: while `dispatching_` is set the memory stays until the callback has returned, but
+// the source is disconnected at once. Forks: in a child nothing here may touch the kernel's objects, which are the
+// parent's too; see `Loop::forked`.
 #pragma once
 
 #include "src/level.h"
@@ -32,7 +33,17 @@ class RateLimit;
 struct Extras;
 
 enum class Kind : uint8_t {
-  kIo, kTime, kSignal, kChild, kInotify, kDefer, kPost, kExit, kMemoryPressure, kCpuPressure, kIoPressure,
+  kIo,
+  kTime,
+  kSignal,
+  kChild,
+  kInotify,
+  kDefer,
+  kPost,
+  kExit,
+  kMemoryPressure,
+  kCpuPressure,
+  kIoPressure,
 };
 
 enum class Enabled : int8_t { kOneshot = -1, kOff = 0, kOn = 1 };
@@ -94,8 +105,8 @@ class Source : public ListNode<SourcePendingTag> {
 
   // --- What a kind of source says of itself. ---
 
-  // Takes what the source needs of its loop beyond level and slot, once; `detach` gives it back. `forked`: this is a child of
-  // the process that made the loop.
+  // Takes what the source needs of its loop beyond level and slot, once; `detach` gives it back. `forked`: this is a
+  // child of the process that made the loop.
   virtual int attach() { return 0; }
   virtual void detach(bool forked) { (void)forked; }
   // Starts to watch for the event. Called with the source OFF or limited; on failure nothing has changed.
@@ -104,14 +115,16 @@ class Source : public ListNode<SourcePendingTag> {
   virtual void disarm() {}
   // Calls the program's callback. May return with the source disconnected and its last reference gone.
   virtual int fire() { return 0; }
-  // Takes what `fire` must undo or finish even if the callback freed the source (a child is reaped); called after `fire`.
+  // Takes what `fire` must undo or finish even if the callback freed the source (a child is reaped); called after
+  // `fire`.
   virtual void fired() {}
   // The source is about to move to another level (on failure nothing has changed), and has moved.
   virtual int move(Level& to);
   virtual void moved() {}
   // Ends the object itself.
   virtual void destroy() {}
-  // The source stops being pending: with `dispatched` its callback is next, else its event is dropped. It may be armed still.
+  // The source stops being pending: with `dispatched` its callback is next, else its event is dropped. It may be armed
+  // still.
   virtual void unpended(bool dispatched) { (void)dispatched; }
   virtual WatchedSource* watched() { return nullptr; }
   // From now on another loop looks at the descriptor of ours.

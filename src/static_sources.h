@@ -2,9 +2,10 @@
 //
 // The sources that wait for nothing outside the loop: defer, post, exit.
 //
-// Idea: a defer source is pending whenever it is armed; one that stays ON goes to the end of the queue at each dispatch, so
-// that equals take turns. A post source becomes pending when a source that is not a post source was dispatched. An exit
-// source is not pending ever: while the loop exits, the best of the armed ones is taken from a heap of their own.
+// Idea: a defer source is pending whenever it is armed; one that stays ON goes to the end of the queue at each
+// dispatch, so that equals take turns. A post source becomes pending when a source that is not a post source was
+// dispatched. An exit source is not pending ever: while the loop exits, the best of the armed ones is taken from a heap
+// of their own.
 //
 // Invariants: an armed post source is on `Posts`, an armed exit source in `Exits`; no other is.
 #pragma once

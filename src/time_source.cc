@@ -7,7 +7,8 @@
 
 namespace evenkeel {
 
-int TimeSource::add(Loop& loop, Source** ret, clockid_t id, Usec time, Usec accuracy, Callback callback, void* userdata) {
+int TimeSource::add(Loop& loop, Source** ret, clockid_t id, Usec time, Usec accuracy, Callback callback,
+                    void* userdata) {
   Clock* clock = loop.clocks().find(id);
   if (!clock) return -EOPNOTSUPP;
   if (const int r = clock->open(loop.poller()); r < 0) return r;

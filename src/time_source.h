@@ -17,7 +17,8 @@ class TimeSource final : public Source, public HeapNode<EarliestTag>, public Hea
   static constexpr Usec kDefaultAccuracy = 250 * kUsecPerMsec;
 
   // `time` is absolute; kForever is never. Null `ret`: the loop owns the source. Null `callback`: exits the loop.
-  static int add(Loop& loop, Source** ret, clockid_t clock, Usec time, Usec accuracy, Callback callback, void* userdata);
+  static int add(Loop& loop, Source** ret, clockid_t clock, Usec time, Usec accuracy, Callback callback,
+                 void* userdata);
 
   Usec time() const { return time_; }
   Usec accuracy() const { return accuracy_; }

@@ -2,8 +2,8 @@
 //
 // The words that every file of the engine uses.
 //
-// Idea: a quantity carries its unit in its type name, a result is an int that is 0 or positive on success and a negative
-// errno on failure, as the C ABIs above hand it on unchanged.
+// Idea: a quantity carries its unit in its type name, a result is an int that is 0 or positive on success and a
+// negative errno on failure, as the C ABIs above hand it on unchanged.
 #pragma once
 
 #include <stddef.h>

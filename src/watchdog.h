@@ -2,8 +2,8 @@
 //
 // Keep-alive messages to the service manager ($WATCHDOG_USEC).
 //
-// Idea: a message at once, then one between 1/2 and 3/4 of the period, at a moment that the monotonic clock chooses as it
-// does for timers with an accuracy. When the loop is awake anyway a message may go sooner, but never within 1/4.
+// Idea: a message at once, then one between 1/2 and 3/4 of the period, at a moment that the monotonic clock chooses as
+// it does for timers with an accuracy. When the loop is awake anyway a message may go sooner, but never within 1/4.
 #pragma once
 
 #include "src/clock.h"

@@ -15,13 +15,14 @@ static int add_inotify(sd_event* e, sd_event_source** ret, int fd, const char* p
   RETURN_IF_ERROR(find(e, &loop));
   RETURN_IF_ERROR(usable(*loop));
   if ((mask & IN_MASK_ADD) != 0) return -EINVAL;
-  return InotifySource::add(*loop, to_source(ret), fd, path, mask, callback_cast<InotifySource::Callback>(callback), userdata);
+  return InotifySource::add(*loop, to_source(ret), fd, path, mask, callback_cast<InotifySource::Callback>(callback),
+                            userdata);
 }
 
 extern "C" {
 
-EVENKEEL_PUBLIC int sd_event_add_io(sd_event* e, sd_event_source** ret, int fd, uint32_t events, sd_event_io_handler_t callback,
-                                    void* userdata) noexcept {
+EVENKEEL_PUBLIC int sd_event_add_io(sd_event* e, sd_event_source** ret, int fd, uint32_t events,
+                                    sd_event_io_handler_t callback, void* userdata) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
   if (fd < 0) return -EBADF;
@@ -31,8 +32,8 @@ EVENKEEL_PUBLIC int sd_event_add_io(sd_event* e, sd_event_source** ret, int fd, 
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_add_io);
 
-EVENKEEL_PUBLIC int sd_event_add_time(sd_event* e, sd_event_source** ret, clockid_t clock, uint64_t usec, uint64_t accuracy,
-                                      sd_event_time_handler_t callback, void* userdata) noexcept {
+EVENKEEL_PUBLIC int sd_event_add_time(sd_event* e, sd_event_source** ret, clockid_t clock, uint64_t usec,
+                                      uint64_t accuracy, sd_event_time_handler_t callback, void* userdata) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
   if (accuracy == kForever) return -EINVAL;
@@ -43,7 +44,8 @@ EVENKEEL_PUBLIC int sd_event_add_time(sd_event* e, sd_event_source** ret, clocki
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_add_time);
 
 EVENKEEL_PUBLIC int sd_event_add_time_relative(sd_event* e, sd_event_source** ret, clockid_t clock, uint64_t usec,
-                                               uint64_t accuracy, sd_event_time_handler_t callback, void* userdata) noexcept {
+                                               uint64_t accuracy, sd_event_time_handler_t callback,
+                                               void* userdata) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
   RETURN_IF_ERROR(not_forked(*loop));
@@ -68,7 +70,8 @@ EVENKEEL_PUBLIC int sd_event_add_child(sd_event* e, sd_event_source** ret, pid_t
   RETURN_IF_ERROR(find(e, &loop));
   if (pid <= 1 || !ChildSource::valid(options)) return -EINVAL;
   RETURN_IF_ERROR(usable(*loop));
-  return ChildSource::add(*loop, to_source(ret), pid, options, callback_cast<ChildSource::Callback>(callback), userdata);
+  return ChildSource::add(*loop, to_source(ret), pid, options, callback_cast<ChildSource::Callback>(callback),
+                          userdata);
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_add_child);
 
@@ -105,7 +108,8 @@ EVENKEEL_PUBLIC int sd_event_add_inotify_fd(sd_event* e, sd_event_source** ret, 
 }
 EVENKEEL_SINCE(LIBSYSTEMD_250, sd_event_add_inotify_fd);
 
-EVENKEEL_PUBLIC int sd_event_add_defer(sd_event* e, sd_event_source** ret, sd_event_handler_t callback, void* userdata) noexcept {
+EVENKEEL_PUBLIC int sd_event_add_defer(sd_event* e, sd_event_source** ret, sd_event_handler_t callback,
+                                       void* userdata) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
   RETURN_IF_ERROR(usable(*loop));
@@ -113,7 +117,8 @@ EVENKEEL_PUBLIC int sd_event_add_defer(sd_event* e, sd_event_source** ret, sd_ev
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_add_defer);
 
-EVENKEEL_PUBLIC int sd_event_add_post(sd_event* e, sd_event_source** ret, sd_event_handler_t callback, void* userdata) noexcept {
+EVENKEEL_PUBLIC int sd_event_add_post(sd_event* e, sd_event_source** ret, sd_event_handler_t callback,
+                                      void* userdata) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
   RETURN_IF_ERROR(usable(*loop));
@@ -121,7 +126,8 @@ EVENKEEL_PUBLIC int sd_event_add_post(sd_event* e, sd_event_source** ret, sd_eve
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_add_post);
 
-EVENKEEL_PUBLIC int sd_event_add_exit(sd_event* e, sd_event_source** ret, sd_event_handler_t callback, void* userdata) noexcept {
+EVENKEEL_PUBLIC int sd_event_add_exit(sd_event* e, sd_event_source** ret, sd_event_handler_t callback,
+                                      void* userdata) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
   if (!callback) return -EINVAL;

@@ -6,8 +6,8 @@
 // without a call; a pthread key has it freed when the thread ends. So a loop that outlives its thread, and is freed by
 // another, does not reach into memory of a thread that is gone.
 //
-// Invariant: a cell exists while its loop or its thread does, and is freed by the one that goes last; `loop` or `thread_gone`
-// says which is still there.
+// Invariant: a cell exists while its loop or its thread does, and is freed by the one that goes last; `loop` or
+// `thread_gone` says which is still there.
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -2,31 +2,32 @@
 //
 // From the C handles to the engine, and the checks that the calls of sd-event make first.
 //
-// Idea: `sd_event` is an `evenkeel::Loop`, `sd_event_source` an `evenkeel::Source`; a shim checks its arguments, calls one
-// engine operation and returns its int. Which error wins is part of the ABI: programs depend on it. The usual order is null
-// (-EINVAL), no default loop (-ENOPKG), wrong kind (-EDOM), finished (-ESTALE), forked (-ECHILD); where a call has another
-// one it says so by the order of its lines.
+// Idea: `sd_event` is an `evenkeel::Loop`, `sd_event_source` an `evenkeel::Source`; a shim checks its arguments, calls
+// one engine operation and returns its int. Which error wins is part of the ABI: programs depend on it. The usual order
+// is null
+// (-EINVAL), no default loop (-ENOPKG), wrong kind (-EDOM), finished (-ESTALE), forked (-ECHILD); where a call has
+// another one it says so by the order of its lines.
 //
-// The callbacks of C programs take `sd_event_source*` where the engine's take `Source*`. The pointers are the same, so the
-// functions are called through the engine's type; `callback_cast` is the one place that says so.
+// The callbacks of C programs take `sd_event_source*` where the engine's take `Source*`. The pointers are the same, so
+// the functions are called through the engine's type; `callback_cast` is the one place that says so.
 #pragma once
 
 #include "abi/export.h"
 #include "include/systemd/sd-event.h"
 #include "src/loop.h"
 
-#define RETURN_IF_ERROR(expression) \
-  do { \
+#define RETURN_IF_ERROR(expression)                                 \
+  do {                                                              \
     if (const int error_ = (expression); error_ < 0) return error_; \
   } while (false)
 
-// Exports a function under its node of libsystemd as the default, and under the node that libsystemd-shared gives all its
-// symbols: systemd's own daemons are linked to that one. The second name is needed for the linker, which drops one of two
-// versions of a single symbol; it leaves the library under neither.
+// Exports a function under its node of libsystemd as the default, and under the node that libsystemd-shared gives all
+// its symbols: systemd's own daemons are linked to that one. The second name is needed for the linker, which drops one
+// of two versions of a single symbol; it leaves the library under neither.
 #ifdef EVENKEEL_SHARED_LIBRARY
-#define EVENKEEL_SINCE(node, name) \
+#define EVENKEEL_SINCE(node, name)                                                            \
   EVENKEEL_PUBLIC extern decltype(name) name##_shared __attribute__((alias(#name), nothrow)); \
-  __asm__(".symver " #name "," #name "@@@" #node); \
+  __asm__(".symver " #name "," #name "@@@" #node);                                            \
   __asm__(".symver " #name "_shared," #name "@SD_SHARED")
 #else
 #define EVENKEEL_SINCE(node, name) static_assert(true)
@@ -64,7 +65,8 @@ inline int not_forked(const Loop& loop) { return loop.forked() ? -ECHILD : 0; }
 inline int not_finished(const Loop& loop) { return loop.finished() ? -ESTALE : 0; }
 inline int usable(const Loop& loop) { return loop.finished() ? -ESTALE : not_forked(loop); }
 
-// The same for a source. One whose loop is gone (it was floating, and the caller kept a reference) is as stale as can be.
+// The same for a source. One whose loop is gone (it was floating, and the caller kept a reference) is as stale as can
+// be.
 inline int not_forked(const Source& source) { return source.connected() ? not_forked(*source.loop()) : 0; }
 inline int not_finished(const Source& source) { return source.connected() ? not_finished(*source.loop()) : -ESTALE; }
 inline int usable(const Source& source) { return source.connected() ? usable(*source.loop()) : -ESTALE; }

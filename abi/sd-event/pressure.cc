@@ -2,8 +2,8 @@
 //
 // Sources for memory, CPU and IO pressure. See handles.h.
 //
-// The checks of the setters: null, kind, finished, forked; then whether the program may still say anything at all; the values
-// last.
+// The checks of the setters: null, kind, finished, forked; then whether the program may still say anything at all; the
+// values last.
 #include <string.h>
 
 #include "abi/sd-event/handles.h"

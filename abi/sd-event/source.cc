@@ -177,7 +177,8 @@ EVENKEEL_PUBLIC int sd_event_source_set_ratelimit(sd_event_source* s, uint64_t i
 }
 EVENKEEL_SINCE(LIBSYSTEMD_248, sd_event_source_set_ratelimit);
 
-EVENKEEL_PUBLIC int sd_event_source_get_ratelimit(sd_event_source* s, uint64_t* ret_interval_usec, unsigned* ret_burst) noexcept {
+EVENKEEL_PUBLIC int sd_event_source_get_ratelimit(sd_event_source* s, uint64_t* ret_interval_usec,
+                                                  unsigned* ret_burst) noexcept {
   if (!s) return -EINVAL;
   Source& source = *to_source(s);
   if (!source.can_rate_limit()) return -EDOM;
@@ -204,7 +205,8 @@ EVENKEEL_PUBLIC int sd_event_source_leave_ratelimit(sd_event_source* s) noexcept
 }
 EVENKEEL_SINCE(LIBSYSTEMD_254, sd_event_source_leave_ratelimit);
 
-EVENKEEL_PUBLIC int sd_event_source_set_ratelimit_expire_callback(sd_event_source* s, sd_event_handler_t callback) noexcept {
+EVENKEEL_PUBLIC int sd_event_source_set_ratelimit_expire_callback(sd_event_source* s,
+                                                                  sd_event_handler_t callback) noexcept {
   if (!s) return -EINVAL;
   return to_source(s)->set_rate_limit_expired(callback_cast<Source::Handler>(callback));
 }

@@ -162,13 +162,14 @@ EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_get_child_pidfd);
 EVENKEEL_PUBLIC int sd_event_source_get_child_pidfd_own(sd_event_source* s) noexcept {
   ChildSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
-  return source->own_pidfd();
+  return source->pidfd() < 0 ? -EOPNOTSUPP : source->own_pidfd();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_get_child_pidfd_own);
 
 EVENKEEL_PUBLIC int sd_event_source_set_child_pidfd_own(sd_event_source* s, int own) noexcept {
   ChildSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
+  if (source->pidfd() < 0) return -EOPNOTSUPP;
   source->set_own_pidfd(own != 0);
   return 0;
 }
@@ -189,7 +190,8 @@ EVENKEEL_PUBLIC int sd_event_source_set_child_process_own(sd_event_source* s, in
 }
 EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_set_child_process_own);
 
-EVENKEEL_PUBLIC int sd_event_source_send_child_signal(sd_event_source* s, int sig, const siginfo_t* si, unsigned flags) noexcept {
+EVENKEEL_PUBLIC int sd_event_source_send_child_signal(sd_event_source* s, int sig, const siginfo_t* si,
+                                                      unsigned flags) noexcept {
   ChildSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
   RETURN_IF_ERROR(not_forked(*source));
