@@ -3,9 +3,9 @@
 // What add_child, add_child_pidfd and send_child_signal refuse, and that nothing has changed then.
 //
 // SIGCHLD has to be blocked for the first child source of a loop in 252, whatever it waits for. With pidfds that is
-// needless for WEXITED, so here it is only asked for with WSTOPPED and WCONTINUED (a difference, as releases from 260 on).
-// A pidfd must name a process that has not been reaped: a fd that is none is -ENOTTY, a closed one -ESRCH.
-// Each test owns its loop, its children (killed and reaped at its end) and its pidfds.
+// needless for WEXITED, so here it is only asked for with WSTOPPED and WCONTINUED (a difference, as releases from 260
+// on). A pidfd must name a process that has not been reaped: a fd that is none is -ENOTTY, a closed one -ESRCH. Each
+// test owns its loop, its children (killed and reaped at its end) and its pidfds.
 #include "harness.h"
 
 struct Nursery {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// The default loop: one per thread, made by sd_event_default, gone with its last reference; SD_EVENT_DEFAULT names it in
-// every call that takes a loop. And threads: a default loop runs in its own thread only.
+// The default loop: one per thread, made by sd_event_default, gone with its last reference; SD_EVENT_DEFAULT names it
+// in every call that takes a loop. And threads: a default loop runs in its own thread only.
 //
 // `end_clean` checks after each test that no default loop is left. Each thread that is made is joined in the same test.
-#include "harness.h"
+#define _GNU_SOURCE 1
 #include <pthread.h>
+
+#include "harness.h"
 
 static sd_event* make_default(void) {
   sd_event* loop = NULL;

@@ -6,7 +6,6 @@
 // loop. Masks go to the kernel, except IN_MASK_ADD, which the library refuses itself.
 // Each test works in a directory of its own under /tmp, which `close_yard` removes, and owns its loop.
 #include "harness.h"
-#include <sys/inotify.h>
 
 struct Yard {
   sd_event* loop;

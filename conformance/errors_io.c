@@ -7,8 +7,10 @@
 // of an enabled source, set_enabled(ON) of one that was off. A source that is off is not registered, so nothing is
 // refused then but what the library itself looks at (negative fds, unknown event bits).
 // Each test owns its loop and its fds; `Pipe` is closed by the test.
-#include "harness.h"
+#define _GNU_SOURCE 1
 #include <sys/socket.h>
+
+#include "harness.h"
 
 static const uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP | EPOLLET;
 
@@ -226,9 +228,10 @@ static void a_disabled_source_whose_fd_is_closed_is_off_at_the_next_iteration_at
   sd_event_source* s = add_io(p, copy, EPOLLIN);
   assert_int_equal(sd_event_source_set_enabled(s, SD_EVENT_OFF), 0);
   close(copy);
-  assert_result(sd_event_source_set_enabled(s, SD_EVENT_ON),
-                differs("set_enabled(ON) after OFF and close, without an iteration between", -EBADF, 0,
-                        "off and on again costs no system call; the next iteration finds out and turns the source off"));
+  assert_result(
+      sd_event_source_set_enabled(s, SD_EVENT_ON),
+      differs("set_enabled(ON) after OFF and close, without an iteration between", -EBADF, 0,
+              "off and on again costs no system call; the next iteration finds out and turns the source off"));
   assert_result(sd_event_run(sd_event_source_get_event(s), 0), 0);
   assert_int_equal(enabled_of(s), SD_EVENT_OFF);
   assert_result(sd_event_source_set_enabled(s, SD_EVENT_OFF), 0);

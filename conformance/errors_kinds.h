@@ -11,8 +11,13 @@
 #ifndef EVENKEEL_CONFORMANCE_ERRORS_KINDS_H
 #define EVENKEEL_CONFORMANCE_ERRORS_KINDS_H
 
-#include "harness.h"
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
 #include <sys/mman.h>
+
+#include "harness.h"
 
 enum Kind { kIo, kTime, kSignal, kChild, kInotify, kDefer, kPost, kExit, kKinds };
 enum Condition { kPlain, kFinished, kForked, kFinishedForked, kConditions };
@@ -32,15 +37,32 @@ static inline sd_event_source* add_kind(struct Kit* kit, enum Kind kind, void* u
   sd_event* e = kit->loop;
   int r = -1;
   switch (kind) {
-    case kIo: r = sd_event_add_io(e, &s, kit->pipe_fds[0], EPOLLIN, on_io, userdata); break;
-    case kTime: r = sd_event_add_time(e, &s, CLOCK_MONOTONIC, UINT64_MAX, 0, on_time, userdata); break;
-    case kSignal: r = sd_event_add_signal(e, &s, SIGUSR1, on_signal, userdata); break;
-    case kChild: r = sd_event_add_child(e, &s, kit->child, WEXITED, on_child, userdata); break;
-    case kInotify: r = sd_event_add_inotify(e, &s, "/tmp", IN_DELETE_SELF, on_inotify, userdata); break;
-    case kDefer: r = sd_event_add_defer(e, &s, on_event, userdata); break;
-    case kPost: r = sd_event_add_post(e, &s, on_event, userdata); break;
-    case kExit: r = sd_event_add_exit(e, &s, on_event, userdata); break;
-    case kKinds: break;
+    case kIo:
+      r = sd_event_add_io(e, &s, kit->pipe_fds[0], EPOLLIN, on_io, userdata);
+      break;
+    case kTime:
+      r = sd_event_add_time(e, &s, CLOCK_MONOTONIC, UINT64_MAX, 0, on_time, userdata);
+      break;
+    case kSignal:
+      r = sd_event_add_signal(e, &s, SIGUSR1, on_signal, userdata);
+      break;
+    case kChild:
+      r = sd_event_add_child(e, &s, kit->child, WEXITED, on_child, userdata);
+      break;
+    case kInotify:
+      r = sd_event_add_inotify(e, &s, "/tmp", IN_DELETE_SELF, on_inotify, userdata);
+      break;
+    case kDefer:
+      r = sd_event_add_defer(e, &s, on_event, userdata);
+      break;
+    case kPost:
+      r = sd_event_add_post(e, &s, on_event, userdata);
+      break;
+    case kExit:
+      r = sd_event_add_exit(e, &s, on_event, userdata);
+      break;
+    case kKinds:
+      break;
   }
   assert_int_equal(r, 0);
   assert_non_null(s);
@@ -70,23 +92,40 @@ static inline void kit_close(struct Kit* kit) {
 
 static inline char letter_of(int result) {
   switch (result) {
-    case 0: return '.';
-    case 1: return '1';
-    case -EINVAL: return 'V';
-    case -EDOM: return 'D';
-    case -ESTALE: return 'S';
-    case -ECHILD: return 'C';
-    case -EBUSY: return 'B';
-    case -EBADF: return 'F';
-    case -EPERM: return 'P';
-    case -EEXIST: return 'E';
-    case -ENODATA: return 'N';
-    case -ENXIO: return 'X';
-    case -ESRCH: return 'R';
-    case -ENOEXEC: return 'G';
-    case -EOPNOTSUPP: return 'O';
-    case -EOVERFLOW: return 'W';
-    case -ENOENT: return 'T';
+    case 0:
+      return '.';
+    case 1:
+      return '1';
+    case -EINVAL:
+      return 'V';
+    case -EDOM:
+      return 'D';
+    case -ESTALE:
+      return 'S';
+    case -ECHILD:
+      return 'C';
+    case -EBUSY:
+      return 'B';
+    case -EBADF:
+      return 'F';
+    case -EPERM:
+      return 'P';
+    case -EEXIST:
+      return 'E';
+    case -ENODATA:
+      return 'N';
+    case -ENXIO:
+      return 'X';
+    case -ESRCH:
+      return 'R';
+    case -ENOEXEC:
+      return 'G';
+    case -EOPNOTSUPP:
+      return 'O';
+    case -EOVERFLOW:
+      return 'W';
+    case -ENOENT:
+      return 'T';
   }
   return result > 1 && result < kDied ? '+' : '?';
 }
@@ -105,7 +144,8 @@ static inline int probe_row(void* context) {
   struct RowProbe* probe = context;
   if (probe->open_here) kit_open(probe->kit);
   if (probe->finish_here) finish_loop(probe->kit->loop);
-  for (int kind = 0; kind < kKinds; kind++) probe->row[kind] = letter_of(probe->call(probe->kit->source[kind], probe->kit));
+  for (int kind = 0; kind < kKinds; kind++)
+    probe->row[kind] = letter_of(probe->call(probe->kit->source[kind], probe->kit));
   if (probe->open_here) kit_close(probe->kit);
   return 0;
 }
@@ -134,9 +174,11 @@ struct SourceRow {
 
 #define DEFINE_SOURCE_CALL(name, expression, ...) \
   static int name(sd_event_source* s, struct Kit* kit) { return (void)kit, (expression); }
-#define DEFINE_SOURCE_ROW(name, expression, ...) static const struct SourceRow name##_expectation = {name, {__VA_ARGS__}};
-#define SOURCE_ROW_TEST(name, ...) \
-  {#name "_answers_each_kind_plain_finished_and_forked", row_is_as_expected, begin_clean, end_clean, (void*)&name##_expectation},
+#define DEFINE_SOURCE_ROW(name, expression, ...) \
+  static const struct SourceRow name##_expectation = {name, {__VA_ARGS__}};
+#define SOURCE_ROW_TEST(name, ...)                                                                   \
+  {#name "_answers_each_kind_plain_finished_and_forked", row_is_as_expected, begin_clean, end_clean, \
+   (void*)&name##_expectation},
 
 static inline void row_is_as_expected(void** state) {
   const struct SourceRow* row = *state;

@@ -34,7 +34,7 @@ static int exit_and_run(sd_event* e) {
   X(now_null, sd_event_now(e, CLOCK_REALTIME, NULL), VALUE_FIRST("EINVAL"))                                           \
   X(now_badclock, sd_event_now(e, CLOCK_TAI, &out.usec), "EINVAL ENOPKG EOPNOTSUPP EOPNOTSUPP ECHILD ECHILD")         \
   X(now_badclock_null, sd_event_now(e, CLOCK_TAI, NULL), VALUE_FIRST("EINVAL"))                                       \
-  X(get_fd, sign(sd_event_get_fd(e)), "EINVAL ENOPKG 1 1 ECHILD ECHILD")                                                    \
+  X(get_fd, sign(sd_event_get_fd(e)), "EINVAL ENOPKG 1 1 ECHILD ECHILD") \
   X(get_state, sd_event_get_state(e), "EINVAL ENOPKG 0 5 ECHILD ECHILD")                                              \
   X(get_tid, sd_event_get_tid(e, &out.pid), "EINVAL ENOPKG ENXIO ENXIO ECHILD ECHILD")                                \
   X(get_tid_null, sd_event_get_tid(e, NULL), VALUE_FIRST("EINVAL"))                                                   \
@@ -66,8 +66,6 @@ static void get_iteration_with_null_out_pointer_is_EINVAL(void** state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      CALLS(LOOP_ROW_TEST)
-      clean_test(get_iteration_with_null_out_pointer_is_EINVAL)};
+  const struct CMUnitTest tests[] = {CALLS(LOOP_ROW_TEST) clean_test(get_iteration_with_null_out_pointer_is_EINVAL)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

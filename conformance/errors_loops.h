@@ -66,7 +66,9 @@ static inline int probe_loop_call(void* context) {
   bool open_here = probe->condition < kForkedLoop;
   if (open_here) loop_kit_open(kit);
   if (probe->condition == kFinishedLoop) finish_loop(kit->kit.loop);
-  sd_event* e = probe->condition == kNullLoop ? NULL : probe->condition == kNoDefault ? SD_EVENT_DEFAULT : kit->kit.loop;
+  sd_event* e = probe->condition == kNullLoop    ? NULL
+                : probe->condition == kNoDefault ? SD_EVENT_DEFAULT
+                                                 : kit->kit.loop;
   int result = call_and_compare(probe->call, e, kit);
   if (open_here) kill(kit->child, SIGKILL), kill(kit->child2, SIGKILL);
   return result;
@@ -92,12 +94,12 @@ struct LoopRow {
 #define CONDITION_FIRST(result) "EINVAL ENOPKG " result " ESTALE ECHILD ESTALE"
 #define VALUE_FIRST(result) "EINVAL ENOPKG " result " " result " " result " " result
 
-#define DEFINE_LOOP_CALL(name, expression, row)                                \
-  static int name(sd_event* e, sd_event_source** s, struct LoopKit* kit) {     \
-    return (void)e, (void)s, (void)kit, (expression);                          \
+#define DEFINE_LOOP_CALL(name, expression, row)                            \
+  static int name(sd_event* e, sd_event_source** s, struct LoopKit* kit) { \
+    return (void)e, (void)s, (void)kit, (expression);                      \
   }
 #define DEFINE_LOOP_ROW(name, expression, row) static const struct LoopRow name##_expectation = {name, row};
-#define LOOP_ROW_TEST(name, expression, row)                                   \
+#define LOOP_ROW_TEST(name, expression, row)                                                                        \
   {#name "_answers_null_nodefault_plain_finished_forked_and_both", loop_row_is_as_expected, begin_clean, end_clean, \
    (void*)&name##_expectation},
 

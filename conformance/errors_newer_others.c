@@ -7,7 +7,8 @@
 // wrong kind of source -EDOM, a forked process -ECHILD. Each test owns its loop.
 #include "errors_kinds.h"
 
-// ---- exit_on_idle ----------------------------------------------------------------------------------------------------
+// ---- exit_on_idle
+// ----------------------------------------------------------------------------------------------------
 
 static int get_exit_on_idle(void* loop) { return sd_event_get_exit_on_idle(loop); }
 static int set_exit_on_idle(void* loop) { return sd_event_set_exit_on_idle(loop, 1); }
@@ -74,7 +75,8 @@ static void a_loop_with_an_enabled_source_is_not_idle(void** state) {
   sd_event_unref(loop);
 }
 
-// ---- get_inotify_path ------------------------------------------------------------------------------------------------
+// ---- get_inotify_path
+// ------------------------------------------------------------------------------------------------
 
 static int inotify_path(sd_event_source* s, struct Kit* kit) {
   const char* path = NULL;
@@ -117,7 +119,8 @@ static void get_inotify_path_returns_the_path_as_it_was_given(void** state) {
   sd_event_unref(loop);
 }
 
-// ---- leave_ratelimit ---------------------------------------------------------------------------------------------------
+// ---- leave_ratelimit
+// ---------------------------------------------------------------------------------------------------
 
 static int leave_ratelimit(void* s) { return sd_event_source_leave_ratelimit(s); }
 
@@ -158,7 +161,8 @@ static void leave_ratelimit_ends_it_and_the_count_starts_over(void** state) {
   sd_event_unref(loop);
 }
 
-// ---- trim_memory -------------------------------------------------------------------------------------------------------
+// ---- trim_memory
+// -------------------------------------------------------------------------------------------------------
 
 static void trim_memory_works_with_and_without_loops(void** state) {
   (void)state;

@@ -3,14 +3,16 @@
 // What the pressure calls refuse: memory, CPU and IO pressure are three sets of the same functions, so one table runs
 // each test for all three. Not for the reference 252, which has none of them.
 //
-// The environment decides where a pressure source looks ($MEMORY_PRESSURE_WATCH, _WRITE; CPU_ and IO_ likewise), so each
-// try runs in a forked process that sets it for itself; the parent's environment is never changed. Without variables the
-// kernel's files are used; where the kernel has no PSI (-EOPNOTSUPP) those tests are skipped and say so.
+// The environment decides where a pressure source looks ($MEMORY_PRESSURE_WATCH, _WRITE; CPU_ and IO_ likewise), so
+// each try runs in a forked process that sets it for itself; the parent's environment is never changed. Without
+// variables the kernel's files are used; where the kernel has no PSI (-EOPNOTSUPP) those tests are skipped and say so.
 // Files are made in a directory of the test's own, removed at its end.
-#include "harness.h"
+#define _GNU_SOURCE 1
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#include "harness.h"
 
 struct Pressure {
   const char *watch_variable, *write_variable;
@@ -19,9 +21,11 @@ struct Pressure {
   int (*set_period)(sd_event_source*, uint64_t, uint64_t);
 };
 
-#define PRESSURE(upper, lower)                                                                  \
-  {upper "_PRESSURE_WATCH", upper "_PRESSURE_WRITE", sd_event_add_##lower##_pressure,           \
-   sd_event_source_set_##lower##_pressure_type, sd_event_source_set_##lower##_pressure_period}
+#define PRESSURE(upper, lower)                                                                     \
+  {                                                                                                \
+    upper "_PRESSURE_WATCH", upper "_PRESSURE_WRITE", sd_event_add_##lower##_pressure,             \
+        sd_event_source_set_##lower##_pressure_type, sd_event_source_set_##lower##_pressure_period \
+  }
 
 static const struct Pressure kMemory = PRESSURE("MEMORY", memory);
 static const struct Pressure kCpu = PRESSURE("CPU", cpu);
@@ -73,7 +77,8 @@ static void skip_without_psi(const struct Pressure* api) {
   }
 }
 
-// ---- a directory with one inode of each sort -------------------------------------------------------------------------
+// ---- a directory with one inode of each sort
+// -------------------------------------------------------------------------
 
 struct Yard {
   char directory[32], fifo[48], file[48], socket[48], missing[48];
@@ -105,7 +110,8 @@ static void close_yard(struct Yard y) {
   assert_int_equal(rmdir(y.directory), 0);
 }
 
-// ---- the loop ----------------------------------------------------------------------------------------------------------
+// ---- the loop
+// ----------------------------------------------------------------------------------------------------------
 
 static void a_bad_loop_is_told_before_the_environment(void** state) {
   const struct Pressure* api = *state;
@@ -122,7 +128,8 @@ static void a_bad_loop_is_told_before_the_environment(void** state) {
   sd_event_unref(finished);
 }
 
-// ---- $..._PRESSURE_WATCH ------------------------------------------------------------------------------------------------
+// ---- $..._PRESSURE_WATCH
+// ------------------------------------------------------------------------------------------------
 
 static void an_empty_path_and_dev_null_mean_off(void** state) {
   const struct Pressure* api = *state;
@@ -133,7 +140,8 @@ static void an_empty_path_and_dev_null_mean_off(void** state) {
 
 static void paths_that_are_not_absolute_and_normalized_are_EBADMSG(void** state) {
   const struct Pressure* api = *state;
-  const char* const bad[] = {"relative", "./x", "../x", "/proc/../proc/pressure/memory", "/proc/./pressure/memory", "/.."};
+  const char* const bad[] = {"relative", "./x", "../x", "/proc/../proc/pressure/memory", "/proc/./pressure/memory",
+                             "/.."};
   for (size_t i = 0; i < lengthof(bad); i++) assert_result(add_with(api, bad[i], NULL), -EBADMSG);
 }
 
@@ -166,7 +174,8 @@ static void bad_Base64_is_an_error(void** state) {
   close_yard(y);
 }
 
-// ---- set_type, set_period ---------------------------------------------------------------------------------------------
+// ---- set_type, set_period
+// ---------------------------------------------------------------------------------------------
 
 static int types_are_checked(const struct Pressure* api, sd_event* loop, sd_event_source* s) {
   (void)loop;
@@ -262,7 +271,8 @@ static void the_three_pressures_are_three_kinds(void** state) {
   close_yard(y);
 }
 
-// ---- what they have in common with other sources -----------------------------------------------------------------------
+// ---- what they have in common with other sources
+// -----------------------------------------------------------------------
 
 static int behaves_as_a_source(const struct Pressure* api, sd_event* loop, sd_event_source* s) {
   uint64_t usec;
@@ -312,10 +322,11 @@ static void the_handler_may_be_null_and_the_source_floating(void** state) {
   close_yard(y);
 }
 
-#define FOR_EACH_PRESSURE(f)                                       \
-  {"memory: " #f, f, begin_clean, end_clean, (void*)&kMemory},     \
-      {"cpu: " #f, f, begin_clean, end_clean, (void*)&kCpu},       \
-      {"io: " #f, f, begin_clean, end_clean, (void*)&kIo}
+#define FOR_EACH_PRESSURE(f)                                                                                          \
+  {"memory: " #f, f, begin_clean, end_clean, (void*)&kMemory}, {"cpu: " #f, f, begin_clean, end_clean, (void*)&kCpu}, \
+  {                                                                                                                   \
+    "io: " #f, f, begin_clean, end_clean, (void*)&kIo                                                                 \
+  }
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// Calls made when the process has no fd left: they fail with -EMFILE, change nothing, and work once there are fds again.
+// Calls made when the process has no fd left: they fail with -EMFILE, change nothing, and work once there are fds
+// again.
 //
 // Each test runs in a forked process that lowers RLIMIT_NOFILE to what is in use (`without_fds`) and raises it again.
 // Which calls need a fd is the library's business; so what is asserted of those that may or may not is: either it
-// succeeded, or the property has its old value. Those that cannot do without a fd must fail: a new loop, a first timer of
-// a clock, a first signal of a priority, a child (pidfd), a first inotify source.
-#include "harness.h"
+// succeeded, or the property has its old value. Those that cannot do without a fd must fail: a new loop, a first timer
+// of a clock, a first signal of a priority, a child (pidfd), a first inotify source.
+#define _GNU_SOURCE 1
 #include <sys/resource.h>
+
+#include "harness.h"
 
 static struct rlimit before;
 
@@ -48,9 +51,7 @@ static int add_inotify(struct Scene* n) {
 static int add_defer(struct Scene* n) { return sd_event_add_defer(n->loop, &n->s, on_event, NULL); }
 static int add_post(struct Scene* n) { return sd_event_add_post(n->loop, &n->s, on_event, NULL); }
 static int add_exit(struct Scene* n) { return sd_event_add_exit(n->loop, &n->s, on_event, NULL); }
-static int add_io(struct Scene* n) {
-  return sd_event_add_io(n->loop, &n->s, n->io_fd, EPOLLIN, on_io, NULL);
-}
+static int add_io(struct Scene* n) { return sd_event_add_io(n->loop, &n->s, n->io_fd, EPOLLIN, on_io, NULL); }
 static int set_signal_exit(struct Scene* n) { return sd_event_set_signal_exit(n->loop, 1); }
 
 // What the call says without fds. If it fails it leaves nothing and works with fds; all is gone in the end.
@@ -79,9 +80,7 @@ static int attempt(void* context) {
   return r;
 }
 
-static void check(Add add, bool needs_a_fd) {
-  assert_result(in_child(attempt, &add), needs_a_fd ? -EMFILE : 0);
-}
+static void check(Add add, bool needs_a_fd) { assert_result(in_child(attempt, &add), needs_a_fd ? -EMFILE : 0); }
 
 static int make_loop_without_fds(void* nothing) {
   (void)nothing;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Null objects and null out-pointers: -EINVAL from every call that returns an int, NULL from those that return pointers;
-// ref and unref do nothing. Three calls say otherwise: turning a null source off, asking whether it is on (it is not),
-// and asking whether a default loop exists.
+// Null objects and null out-pointers: -EINVAL from every call that returns an int, NULL from those that return
+// pointers; ref and unref do nothing. Three calls say otherwise: turning a null source off, asking whether it is on (it
+// is not), and asking whether a default loop exists.
 //
 // Each call is a row, run in a process of its own, so that a crash fails one row only. The rows name every function of
 // the 252 header that takes a source; those that take a loop are in errors_loop_calls.c and errors_order_*.c.
@@ -14,6 +14,7 @@ struct Row {
   int expected;
 };
 
+// clang-format off
 #define CALLS(X)                                                            \
   X(set_description, sd_event_source_set_description(NULL, "x"))            \
   X(get_description, sd_event_source_get_description(NULL, &out.text))      \
@@ -60,6 +61,7 @@ struct Row {
   X(is_ratelimited, sd_event_source_is_ratelimited(NULL))                   \
   X(set_ratelimit_expire_callback, sd_event_source_set_ratelimit_expire_callback(NULL, on_event)) \
   X(event_new, sd_event_new(NULL))
+// clang-format on
 
 static struct {
   const char* text;
@@ -85,7 +87,8 @@ static void is_EINVAL(void** state) {
 #define ROW(name, expression) static const struct Row name##_row = {#name, name, -EINVAL};
 CALLS(ROW)
 
-#define TEST(name, expression) {#name "_with_a_null_object_is_EINVAL", is_EINVAL, begin_clean, end_clean, (void*)&name##_row},
+#define TEST(name, expression) \
+  {#name "_with_a_null_object_is_EINVAL", is_EINVAL, begin_clean, end_clean, (void*)&name##_row},
 
 static void calls_that_return_pointers_return_NULL_for_null_objects(void** state) {
   (void)state;
@@ -131,8 +134,7 @@ static void a_null_source_is_off_and_may_be_turned_off(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CALLS(TEST)
-      clean_test(calls_that_return_pointers_return_NULL_for_null_objects),
+      CALLS(TEST) clean_test(calls_that_return_pointers_return_NULL_for_null_objects),
       clean_test(unref_and_disable_unref_return_NULL_for_any_object),
       clean_test(the_cleanup_helpers_accept_pointers_to_null),
       clean_test(a_null_source_is_off_and_may_be_turned_off),

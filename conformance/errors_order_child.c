@@ -42,7 +42,6 @@ CALLS(DEFINE_LOOP_ROW)
 
 int main(void) {
   exit_77_without_pidfds();
-  const struct CMUnitTest tests[] = {
-      CALLS(LOOP_ROW_TEST)};
+  const struct CMUnitTest tests[] = {CALLS(LOOP_ROW_TEST)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

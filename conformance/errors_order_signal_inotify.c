@@ -62,7 +62,6 @@ CALLS(DEFINE_LOOP_CALL)
 CALLS(DEFINE_LOOP_ROW)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      CALLS(LOOP_ROW_TEST)};
+  const struct CMUnitTest tests[] = {CALLS(LOOP_ROW_TEST)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,16 @@ static bool can_be_blocked(int sig) { return sig != SIGKILL && sig != SIGSTOP &&
 static void numbers_that_are_no_signals_are_EINVAL(void** state) {
   (void)state;
   sd_event* loop = make_loop();
-  const int numbers[] = {0, -1, -SIGUSR1, NSIG, NSIG + 1, 128, 1 << 29, (1 << 29) | SIGUSR1, INT32_MAX, INT32_MIN,
+  const int numbers[] = {0,
+                         -1,
+                         -SIGUSR1,
+                         NSIG,
+                         NSIG + 1,
+                         128,
+                         1 << 29,
+                         (1 << 29) | SIGUSR1,
+                         INT32_MAX,
+                         INT32_MIN,
                          (int)((unsigned)INT32_MIN | SIGUSR1)};
   for (size_t i = 0; i < lengthof(numbers); i++) {
     assert_result(add_signal(loop, numbers[i]), -EINVAL);

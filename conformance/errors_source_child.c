@@ -11,9 +11,7 @@
 #include "errors_kinds.h"
 
 // Where the getters put what they got; what it should be is a matter of the getset_ programs.
-static struct {
-  pid_t pid;
-} out;
+static struct { pid_t pid; } out;
 
 // clang-format off
 #define CALLS(X) \
@@ -48,7 +46,6 @@ CALLS(DEFINE_SOURCE_ROW)
 
 int main(void) {
   exit_77_without_pidfds();
-  const struct CMUnitTest tests[] = {
-      CALLS(SOURCE_ROW_TEST)};
+  const struct CMUnitTest tests[] = {CALLS(SOURCE_ROW_TEST)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

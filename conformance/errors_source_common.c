@@ -95,8 +95,6 @@ static void get_priority_with_null_out_pointer_is_EINVAL(void** state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      CALLS(SOURCE_ROW_TEST)
-      clean_test(get_priority_with_null_out_pointer_is_EINVAL)};
+  const struct CMUnitTest tests[] = {CALLS(SOURCE_ROW_TEST) clean_test(get_priority_with_null_out_pointer_is_EINVAL)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,6 @@ CALLS(DEFINE_SOURCE_CALL)
 CALLS(DEFINE_SOURCE_ROW)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      CALLS(SOURCE_ROW_TEST)};
+  const struct CMUnitTest tests[] = {CALLS(SOURCE_ROW_TEST)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

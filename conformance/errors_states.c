@@ -75,7 +75,6 @@ CALLS(DEFINE_STATE_ROW)
 
 int main(void) {
   exit_77_without_pidfds();
-  const struct CMUnitTest tests[] = {
-      CALLS(STATE_ROW_TEST)};
+  const struct CMUnitTest tests[] = {CALLS(STATE_ROW_TEST)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

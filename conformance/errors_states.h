@@ -64,7 +64,9 @@ static inline int probe_state(void* context) {
       assert_int_equal(sd_event_source_set_enabled(probe->kit.source[kDefer], SD_EVENT_OFF), 0);
       assert_int_equal(sd_event_prepare(e), 0);
       break;
-    case SD_EVENT_PENDING: assert_int_equal(sd_event_prepare(e), 1); break;
+    case SD_EVENT_PENDING:
+      assert_int_equal(sd_event_prepare(e), 1);
+      break;
     case SD_EVENT_RUNNING:
       replace_source(probe, kDefer);
       assert_int_equal(sd_event_run(e, 0), 1);
@@ -74,7 +76,9 @@ static inline int probe_state(void* context) {
       assert_int_equal(sd_event_exit(e, 3), 0);
       assert_int_equal(sd_event_run(e, 0), 1);
       break;
-    case SD_EVENT_FINISHED: finish_loop(e); break;
+    case SD_EVENT_FINISHED:
+      finish_loop(e);
+      break;
   }
   if (!probe->called) call_in_state(probe);
   kill(probe->kit.child, SIGKILL);

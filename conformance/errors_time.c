@@ -6,9 +6,11 @@
 // (CAP_WAKE_ALARM, a real-time clock), so the tests ask it first: a clock that cannot be read is -EOPNOTSUPP, else the
 // error is that of timerfd_create.
 // Accuracy UINT64_MAX is no accuracy; time UINT64_MAX is "never". Each test owns its loop.
-#include "harness.h"
+#define _GNU_SOURCE 1
 #include <linux/capability.h>
 #include <sys/timerfd.h>
+
+#include "harness.h"
 
 static bool is_supported_clock(int clock) {
   return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME ||
@@ -50,8 +52,14 @@ static void add_time_with_any_other_clock_is_EOPNOTSUPP(void** state) {
   (void)state;
   for (int clock = -40; clock < 40; clock++)
     if (!is_supported_clock(clock)) assert_result(add_time_for_clock(&clock), -EOPNOTSUPP);
-  const int odd[] = {CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
-                     CLOCK_MONOTONIC_COARSE,   CLOCK_TAI,               INT32_MAX,           INT32_MIN};
+  const int odd[] = {CLOCK_PROCESS_CPUTIME_ID,
+                     CLOCK_THREAD_CPUTIME_ID,
+                     CLOCK_MONOTONIC_RAW,
+                     CLOCK_REALTIME_COARSE,
+                     CLOCK_MONOTONIC_COARSE,
+                     CLOCK_TAI,
+                     INT32_MAX,
+                     INT32_MIN};
   for (size_t i = 0; i < lengthof(odd); i++) {
     int clock = odd[i];
     assert_result(add_time_for_clock(&clock), -EOPNOTSUPP);

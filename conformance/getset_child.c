@@ -3,7 +3,8 @@
 // The properties of child sources: PID, pidfd, and who owns the pidfd and the process.
 //
 // What is owned goes with the source: an owned pidfd is closed, an owned process that has not been reaped is killed and
-// reaped. add_child makes a pidfd of its own, add_child_pidfd borrows the caller's. Each test owns its loop and its child.
+// reaped. add_child makes a pidfd of its own, add_child_pidfd borrows the caller's. Each test owns its loop and its
+// child.
 #include "harness.h"
 
 static bool is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }

@@ -21,7 +21,7 @@ static int close_kit(void** state) {
 }
 
 #define kit_test(f) cmocka_unit_test_setup_teardown(f, open_kit, close_kit)
-#define for_each_source(kind, s) \
+#define for_each_source(kind, s)            \
   for (int kind = 0; kind < kKinds; kind++) \
     for (sd_event_source* s = kit.source[kind]; s; s = NULL)
 
@@ -41,25 +41,23 @@ static void sources_are_on_or_oneshot_at_first(void** state) {
 static void set_enabled_is_read_back_after_every_transition(void** state) {
   (void)state;
   const int values[] = {SD_EVENT_OFF, SD_EVENT_ON, SD_EVENT_ONESHOT};
-  for_each_source(kind, s)
-    for (size_t from = 0; from < lengthof(values); from++)
-      for (size_t to = 0; to < lengthof(values); to++) {
-        assert_result(sd_event_source_set_enabled(s, values[from]), 0);
-        assert_result(sd_event_source_set_enabled(s, values[to]), 0);
-        assert_int_equal(enabled_of(s), values[to]);
-        assert_int_equal(sd_event_source_get_enabled(s, NULL), values[to] != SD_EVENT_OFF);
-      }
+  for_each_source(kind, s) for (size_t from = 0; from < lengthof(values); from++) for (size_t to = 0;
+                                                                                       to < lengthof(values); to++) {
+    assert_result(sd_event_source_set_enabled(s, values[from]), 0);
+    assert_result(sd_event_source_set_enabled(s, values[to]), 0);
+    assert_int_equal(enabled_of(s), values[to]);
+    assert_int_equal(sd_event_source_get_enabled(s, NULL), values[to] != SD_EVENT_OFF);
+  }
 }
 
 static void a_bad_enabled_value_changes_nothing(void** state) {
   (void)state;
   const int bad[] = {2, -2, 77, INT32_MIN, INT32_MAX};
-  for_each_source(kind, s)
-    for (size_t i = 0; i < lengthof(bad); i++) {
-      int before = enabled_of(s);
-      assert_result(sd_event_source_set_enabled(s, bad[i]), -EINVAL);
-      assert_int_equal(enabled_of(s), before);
-    }
+  for_each_source(kind, s) for (size_t i = 0; i < lengthof(bad); i++) {
+    int before = enabled_of(s);
+    assert_result(sd_event_source_set_enabled(s, bad[i]), -EINVAL);
+    assert_int_equal(enabled_of(s), before);
+  }
 }
 
 static void priority_is_0_at_first_and_any_number_is_read_back(void** state) {
@@ -250,6 +248,17 @@ static void setting_what_is_set_already_changes_nothing_else(void** state) {
   }
 }
 
+static void turning_off_on_a_finished_loop_is_0_and_changes_nothing(void** state) {
+  (void)state;
+  finish_loop(kit.loop);
+  for_each_source(kind, s) {
+    int before = enabled_of(s);
+    assert_int_equal(before == SD_EVENT_OFF, kind == kExit);
+    assert_result(sd_event_source_set_enabled(s, SD_EVENT_OFF), 0);
+    assert_int_equal(enabled_of(s), before);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       kit_test(sources_are_on_or_oneshot_at_first),
@@ -267,6 +276,7 @@ int main(void) {
       kit_test(only_defer_sources_are_pending_at_first_and_they_always_are),
       kit_test(ratelimits_are_read_back_and_absent_at_first),
       kit_test(an_interval_or_burst_of_0_is_no_ratelimit),
+      kit_test(turning_off_on_a_finished_loop_is_0_and_changes_nothing),
       kit_test(setting_what_is_set_already_changes_nothing_else),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

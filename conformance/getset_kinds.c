@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// The properties of one kind of source: IO, time, signal, inotify (child: getset_child.c). What they are at first, and that a getter
-// returns what add_* or the setter was given.
+// The properties of one kind of source: IO, time, signal, inotify (child: getset_child.c). What they are at first, and
+// that a getter returns what add_* or the setter was given.
 //
 // An owned fd goes with its source, and with a move to another fd; what is not owned stays as it is. Each test owns its
 // loop and its fds.
-#include "harness.h"
+#define _GNU_SOURCE 1
 #include <sys/eventfd.h>
+
+#include "harness.h"
 
 static bool is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
 

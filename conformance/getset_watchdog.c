@@ -2,8 +2,8 @@
 //
 // set_watchdog and get_watchdog: what they answer to each value of $WATCHDOG_USEC and $WATCHDOG_PID.
 //
-// The variables are only read, and left alone. Where no service manager asks for a watchdog the answer is 0, which is no
-// error; a value that cannot be read is one, and the watchdog stays off then. $NOTIFY_SOCKET need not even exist.
+// The variables are only read, and left alone. Where no service manager asks for a watchdog the answer is 0, which is
+// no error; a value that cannot be read is one, and the watchdog stays off then. $NOTIFY_SOCKET need not even exist.
 // Each try runs in a forked process with an environment of its own, which sends nothing: it has no socket to send to.
 #include "harness.h"
 

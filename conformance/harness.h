@@ -21,7 +21,8 @@
 #define _GNU_SOURCE 1
 #endif
 
-// clang-format off: cmocka.h needs these before it
+// cmocka.h needs these before it.
+// clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +52,8 @@
 
 static inline bool on_reference(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version") == NULL; }
 
-// The value to expect from the library at hand. `why` is for the reader and for the message when the entry is senseless.
+// The value to expect from the library at hand. `why` is for the reader and for the message when the entry is
+// senseless.
 static inline int differs(const char* what, int reference_value, int our_value, const char* why) {
   if (reference_value == our_value) fail_msg("differs(\"%s\") says twice the same (%s)", what, why);
   return on_reference() ? reference_value : our_value;
@@ -92,6 +94,13 @@ static inline int begin_clean(void** state) {
   return sigprocmask(SIG_SETMASK, NULL, &baseline()->mask);
 }
 
+static inline void drop_pending_signals(void) {
+  const struct timespec at_once = {0, 0};
+  sigset_t pending;
+  sigpending(&pending);
+  while (sigtimedwait(&pending, NULL, &at_once) > 0) continue;
+}
+
 // Fails (and names the reason) when the test left something; then puts the signal mask back for the next one.
 static inline int end_clean(void** state) {
   (void)state;
@@ -111,6 +120,7 @@ static inline int end_clean(void** state) {
     rc = -1;
   }
   sigset_t now;
+  drop_pending_signals();  // a test that failed half-way may have left one, which would kill the next
   sigprocmask(SIG_SETMASK, &baseline()->mask, &now);
   for (int sig = 1; sig < NSIG; sig++)
     if (sigismember(&now, sig) != sigismember(&baseline()->mask, sig)) {
@@ -121,7 +131,8 @@ static inline int end_clean(void** state) {
 }
 
 #define clean_test(f) cmocka_unit_test_setup_teardown(f, begin_clean, end_clean)
-#define clean_test_of(f, row) {#f, f, begin_clean, end_clean, row}
+#define clean_test_of(f, row) \
+  { #f, f, begin_clean, end_clean, row }
 
 // ---- signals and processes ----------------------------------------------------------------------------------------
 
@@ -250,35 +261,64 @@ static inline const char* result_name(int result) {
   static char number[4][32];
   static unsigned turn;
   switch (result) {
-    case -EINVAL: return "EINVAL";
-    case -EDOM: return "EDOM";
-    case -ESTALE: return "ESTALE";
-    case -ECHILD: return "ECHILD";
-    case -EBUSY: return "EBUSY";
-    case -EBADF: return "EBADF";
-    case -EPERM: return "EPERM";
-    case -EEXIST: return "EEXIST";
-    case -ENOENT: return "ENOENT";
-    case -ENOTDIR: return "ENOTDIR";
-    case -EISDIR: return "EISDIR";
-    case -ENODATA: return "ENODATA";
-    case -ENXIO: return "ENXIO";
-    case -ENOPKG: return "ENOPKG";
-    case -ESRCH: return "ESRCH";
-    case -ENOEXEC: return "ENOEXEC";
-    case -EOPNOTSUPP: return "EOPNOTSUPP";
-    case -EOVERFLOW: return "EOVERFLOW";
-    case -EREMOTEIO: return "EREMOTEIO";
-    case -ERANGE: return "ERANGE";
-    case -EHOSTDOWN: return "EHOSTDOWN";
-    case -EBADMSG: return "EBADMSG";
-    case -ENOTTY: return "ENOTTY";
-    case -ENOSYS: return "ENOSYS";
-    case -ELOOP: return "ELOOP";
-    case -ENOMEM: return "ENOMEM";
-    case died_of(SIGSEGV): return "SIGSEGV";
-    case died_of(SIGABRT): return "SIGABRT";
-    case kNoAnswer: return "no-answer";
+    case -EINVAL:
+      return "EINVAL";
+    case -EDOM:
+      return "EDOM";
+    case -ESTALE:
+      return "ESTALE";
+    case -ECHILD:
+      return "ECHILD";
+    case -EBUSY:
+      return "EBUSY";
+    case -EBADF:
+      return "EBADF";
+    case -EPERM:
+      return "EPERM";
+    case -EEXIST:
+      return "EEXIST";
+    case -ENOENT:
+      return "ENOENT";
+    case -ENOTDIR:
+      return "ENOTDIR";
+    case -EISDIR:
+      return "EISDIR";
+    case -ENODATA:
+      return "ENODATA";
+    case -ENXIO:
+      return "ENXIO";
+    case -ENOPKG:
+      return "ENOPKG";
+    case -ESRCH:
+      return "ESRCH";
+    case -ENOEXEC:
+      return "ENOEXEC";
+    case -EOPNOTSUPP:
+      return "EOPNOTSUPP";
+    case -EOVERFLOW:
+      return "EOVERFLOW";
+    case -EREMOTEIO:
+      return "EREMOTEIO";
+    case -ERANGE:
+      return "ERANGE";
+    case -EHOSTDOWN:
+      return "EHOSTDOWN";
+    case -EBADMSG:
+      return "EBADMSG";
+    case -ENOTTY:
+      return "ENOTTY";
+    case -ENOSYS:
+      return "ENOSYS";
+    case -ELOOP:
+      return "ELOOP";
+    case -ENOMEM:
+      return "ENOMEM";
+    case died_of(SIGSEGV):
+      return "SIGSEGV";
+    case died_of(SIGABRT):
+      return "SIGABRT";
+    case kNoAnswer:
+      return "no-answer";
   }
   char* text = number[turn++ % 4];
   snprintf(text, sizeof(number[0]), "%d", result);

@@ -2,8 +2,8 @@
 //
 // sd-event.h needs nothing before it. This file is valid C11 and C++20, and is compiled as each of
 //   -std=c11   -std=gnu11   -std=c11 -D_GNU_SOURCE   -x c++ -std=c++20   -x c++ -std=gnu++20
-// with -Wall -Wextra -Wpedantic -Werror. Without _GNU_SOURCE and POSIX there is no siginfo_t, so the child handler is only a pointer then,
-// as it is in the reference's header.
+// with -Wall -Wextra -Wpedantic -Werror. Without _GNU_SOURCE and POSIX there is no siginfo_t, so the child handler is
+// only a pointer then, as it is in the reference's header.
 // Nothing but the header may be included here; that it links and runs shows the declarations to be extern "C".
 #include <systemd/sd-event.h>
 

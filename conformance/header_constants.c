@@ -10,10 +10,11 @@
 
 #include "harness.h"
 
-#define SAME_TYPE(value, type) _Generic((value), type: 1, default: 0)
+#define SAME_TYPE(value, type) _Generic((value), type : 1, default : 0)
 
 _Static_assert(SD_EVENT_OFF == 0 && SD_EVENT_ON == 1 && SD_EVENT_ONESHOT == -1, "enabled states");
-_Static_assert(SD_EVENT_INITIAL == 0 && SD_EVENT_ARMED == 1 && SD_EVENT_PENDING == 2 && SD_EVENT_RUNNING == 3, "states");
+_Static_assert(SD_EVENT_INITIAL == 0 && SD_EVENT_ARMED == 1 && SD_EVENT_PENDING == 2 && SD_EVENT_RUNNING == 3,
+               "states");
 _Static_assert(SD_EVENT_EXITING == 4 && SD_EVENT_FINISHED == 5 && SD_EVENT_PREPARING == 6, "states");
 _Static_assert(SD_EVENT_PRIORITY_IMPORTANT == -100 && SD_EVENT_PRIORITY_NORMAL == 0, "priorities");
 _Static_assert(SD_EVENT_PRIORITY_IDLE == 100, "priorities");
@@ -25,11 +26,13 @@ _Static_assert(SAME_TYPE((sd_event_handler_t)0, int (*)(sd_event_source*, void*)
 _Static_assert(SAME_TYPE((sd_event_io_handler_t)0, int (*)(sd_event_source*, int, uint32_t, void*)), "io");
 _Static_assert(SAME_TYPE((sd_event_time_handler_t)0, int (*)(sd_event_source*, uint64_t, void*)), "time");
 _Static_assert(SAME_TYPE((sd_event_signal_handler_t)0,
-                         int (*)(sd_event_source*, const struct signalfd_siginfo*, void*)), "signal");
+                         int (*)(sd_event_source*, const struct signalfd_siginfo*, void*)),
+               "signal");
 _Static_assert(SAME_TYPE((sd_event_child_handler_t)0, int (*)(sd_event_source*, const siginfo_t*, void*)), "child");
-_Static_assert(SAME_TYPE((sd_event_inotify_handler_t)0,
-                         int (*)(sd_event_source*, const struct inotify_event*, void*)), "inotify");
-_Static_assert(EPOLLIN && IN_CREATE && WEXITED && CLOCK_BOOTTIME && sizeof(PRIu64), "other headers come along");
+_Static_assert(SAME_TYPE((sd_event_inotify_handler_t)0, int (*)(sd_event_source*, const struct inotify_event*, void*)),
+               "inotify");
+_Static_assert(EPOLLIN != 0 && IN_CREATE != 0 && WEXITED != 0 && CLOCK_BOOTTIME != 0, "other headers come along");
+_Static_assert(sizeof(PRIu64) > 1, "<inttypes.h> comes along");
 
 static void SD_EVENT_DEFAULT_is_the_address_1(void** state) {
   (void)state;

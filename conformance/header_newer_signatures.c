@@ -28,7 +28,8 @@ int sd_event_source_set_io_pressure_period(sd_event_source *, uint64_t threshold
 
 typedef void (*AnyFunction)(void);
 
-#define FUNCTION(f) {#f, (AnyFunction)f}
+#define FUNCTION(f) \
+  { #f, (AnyFunction)f }
 
 static const struct {
   const char* name;

@@ -93,7 +93,8 @@ int sd_event_set_signal_exit(sd_event *, int b);
 
 typedef void (*AnyFunction)(void);
 
-#define FUNCTION(f) {#f, (AnyFunction)f}
+#define FUNCTION(f) \
+  { #f, (AnyFunction)f }
 
 static const struct {
   const char* name;

@@ -3,7 +3,8 @@
 // Adding memory, CPU and IO pressure sources: the variables, the errors, the defaults, the setters.
 //
 // Invariants under test:
-// 1. $X_PRESSURE_WATCH rules, and each of its wrong values has its error; the variables of one resource mean nothing to another.
+// 1. $X_PRESSURE_WATCH rules, and each of its wrong values has its error; the variables of one resource mean nothing to
+// another.
 // 2. A call that fails leaves no descriptor and no source.
 // 3. The settings can be changed until they are written, and never where the variables rule.
 #include "newer_pressure.h"
@@ -39,12 +40,23 @@ static void each_wrong_value_of_the_variable_has_its_error(void** state) {
     const char* value;
     int error;
   } rows[] = {
-      {"", -EHOSTDOWN},        {"/dev/null", -EHOSTDOWN},     {"fifo", -EBADMSG},
-      {"./fifo", -EBADMSG},    {" /tmp", -EBADMSG},           {"/tmp/../dev/null", -EBADMSG},
-      {"/tmp/..", -EBADMSG},   {"/dev/./null", -EBADMSG},     {"/tmp/.", -EBADMSG},
-      {"//dev/null", -EBADMSG}, {"/dev//null", -EBADMSG},     {"/", -EISDIR},
-      {"/proc", -EISDIR},      {"/nowhere/at all", -ENOENT},  {"/proc/self/status", -EPERM},
-      {"/proc/self/status/x", -ENOTDIR}, {"/dev/zero", -EPERM},
+      {"", -EHOSTDOWN},
+      {"/dev/null", -EHOSTDOWN},
+      {"fifo", -EBADMSG},
+      {"./fifo", -EBADMSG},
+      {" /tmp", -EBADMSG},
+      {"/tmp/../dev/null", -EBADMSG},
+      {"/tmp/..", -EBADMSG},
+      {"/dev/./null", -EBADMSG},
+      {"/tmp/.", -EBADMSG},
+      {"//dev/null", -EBADMSG},
+      {"/dev//null", -EBADMSG},
+      {"/", -EISDIR},
+      {"/proc", -EISDIR},
+      {"/nowhere/at all", -ENOENT},
+      {"/proc/self/status", -EPERM},
+      {"/proc/self/status/x", -ENOTDIR},
+      {"/dev/zero", -EPERM},
   };
   sd_event* loop = make_loop();
   int fds = count_fds();
@@ -102,7 +114,8 @@ static void a_socket_must_take_connections(void** state) {
 
 static void bad_base64_is_an_error(void** state) {
   (void)state;
-  static const char* const bad[] = {"a", "ab", "abc", "ab=c", "====", "a===", "abcd=", "?", "YWJj-A==", "\xff\xff\xff\xff"};
+  static const char* const bad[] = {
+      "a", "ab", "abc", "ab=c", "====", "a===", "abcd=", "?", "YWJj-A==", "\xff\xff\xff\xff"};
   sd_event* loop = make_loop();
   int fifo = make_fifo(memory_resource, "fifo"), fds = count_fds();
   for (size_t i = 0; i < lengthof(bad); i++) {

@@ -2,33 +2,35 @@
 //
 // What the tests of pressure sources share: the three resources, a directory of their own, and the variables.
 //
-// Idea: a pressure source does not care who is at the other end of its file. So a FIFO, a socket or a terminal plays the kernel,
-// which makes pressure come when the test says so. The reference 252 has none of these functions.
+// Idea: a pressure source does not care who is at the other end of its file. So a FIFO, a socket or a terminal plays
+// the kernel, which makes pressure come when the test says so. The reference 252 has none of these functions.
 //
-// Invariants: before each test the six variables are unset and `directory()` is empty; after it, both are as before, and what
-// `begin_clean` looks at is as well.
+// Invariants: before each test the six variables are unset and `directory()` is empty; after it, both are as before,
+// and what `begin_clean` looks at is as well.
 #ifndef EVENKEEL_CONFORMANCE_NEWER_PRESSURE_H
 #define EVENKEEL_CONFORMANCE_NEWER_PRESSURE_H
 
 #include "harness.h"
 
+// After harness.h, which says what they declare.
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 struct Resource {
-  const char *name, *watch, *write, *system_file, *cgroup_file;
+  const char *name, *watch, *write, *system_file;
   int (*add)(sd_event*, sd_event_source**, sd_event_handler_t, void*);
   int (*set_type)(sd_event_source*, const char*);
   int (*set_period)(sd_event_source*, uint64_t, uint64_t);
 };
 
 static const struct Resource resources[] = {
-    {"memory", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "/proc/pressure/memory", "memory.pressure",
-     sd_event_add_memory_pressure, sd_event_source_set_memory_pressure_type, sd_event_source_set_memory_pressure_period},
-    {"cpu", "CPU_PRESSURE_WATCH", "CPU_PRESSURE_WRITE", "/proc/pressure/cpu", "cpu.pressure", sd_event_add_cpu_pressure,
+    {"memory", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "/proc/pressure/memory", sd_event_add_memory_pressure,
+     sd_event_source_set_memory_pressure_type, sd_event_source_set_memory_pressure_period},
+    {"cpu", "CPU_PRESSURE_WATCH", "CPU_PRESSURE_WRITE", "/proc/pressure/cpu", sd_event_add_cpu_pressure,
      sd_event_source_set_cpu_pressure_type, sd_event_source_set_cpu_pressure_period},
-    {"io", "IO_PRESSURE_WATCH", "IO_PRESSURE_WRITE", "/proc/pressure/io", "io.pressure", sd_event_add_io_pressure,
+    {"io", "IO_PRESSURE_WATCH", "IO_PRESSURE_WRITE", "/proc/pressure/io", sd_event_add_io_pressure,
      sd_event_source_set_io_pressure_type, sd_event_source_set_io_pressure_period},
 };
 
@@ -42,7 +44,7 @@ static inline char* directory(void) {
 
 // The path of a file in the directory; good until the fourth call after this.
 static inline const char* path_of(const char* name) {
-  static char paths[4][256];
+  static char paths[4][512];
   static unsigned turn;
   char* path = paths[turn++ % 4];
   snprintf(path, sizeof(paths[0]), "%s/%s", directory(), name);

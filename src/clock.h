@@ -77,6 +77,8 @@ class Clock final : public Channel {
   bool valid() const;
 
  private:
+  friend class LoopCheck;
+
   static constexpr Usec kFired = kForever - 1;
 
   const clockid_t id_;

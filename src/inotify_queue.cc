@@ -103,6 +103,7 @@ void InotifyQueue::close_if_unused() {
   (void)kernel::close(fd_);
   fd_ = -1;
   position_ = filled_ = 0;
+  ListNode<InotifyBufferedTag>::unlink();
 }
 
 void InotifyQueue::forget_watch(Inode& inode) {
@@ -136,7 +137,7 @@ const struct inotify_event* InotifyQueue::head() const {
 void InotifyQueue::done() {
   if (--n_recipients_ > 0) return;
   next_event();
-  distribute();
+  if (position_ < filled_) level_.loop().inotifies().put_off(*this);
   close_if_unused();
 }
 
@@ -145,7 +146,6 @@ void InotifyQueue::next_event() {
   if (position_ >= filled_) position_ = filled_ = 0;
 }
 
-// Gives the head, or the first event after it that somebody wants, to its recipients.
 void InotifyQueue::distribute() {
   while (position_ < filled_) {
     n_recipients_ = give(*head());
@@ -187,6 +187,13 @@ void InotifyQueue::on_ready(uint32_t events) {
     position_ = 0;
     filled_ = static_cast<size_t>(n);
     distribute();
+  }
+}
+
+void Inotifies::distribute() {
+  while (InotifyQueue* queue = buffered_.front()) {
+    decltype(buffered_)::erase(*queue);
+    queue->distribute();
   }
 }
 

@@ -5,11 +5,13 @@
 // Idea: each level with inotify sources has one inotify descriptor. Sources of one inode share a watch (an `Inode`),
 // whose mask is the OR of theirs. What one read brings is kept in a buffer and delivered event by event: the one at the
 // head makes its recipients pending, and goes when the last of them has been dispatched or does not want it any more;
-// then the next one has its turn at once, so that an iteration always finds pending what is buffered.
+// then the next iteration hands out the next one before it asks the kernel. Not sooner: a ONESHOT source that is turned on
+// again before that loses nothing.
 //
 // Invariants:
 //  1. `n_recipients_` is the number of sources that are pending (or held back by their rate limit) for the event at the
-//     head, or are in their callback with it; 0 only if the buffer is empty.
+//     head, or are in their callback with it. If it is 0 with something buffered, the queue is on the loop's list of
+//     those.
 //  2. An inode is in the tables while its watch exists in the kernel; after IN_IGNORED it is known to its sources only.
 //  3. A source has a watch from `add` until it is freed, also while it is OFF: then events for it alone are dropped.
 //
@@ -32,6 +34,7 @@ namespace evenkeel {
 class InotifyQueue;
 class InotifySource;
 struct InodeByIdTag;
+struct InotifyBufferedTag;
 struct InodeByWatchTag;
 struct InodeOpenTag;
 struct InodeSourceTag;
@@ -60,7 +63,7 @@ class Inode final : public HashNode<InodeByIdTag>, public HashNode<InodeByWatchT
 };
 
 // The inotify descriptor of one level.
-class InotifyQueue final : public Channel {
+class InotifyQueue final : public Channel, public ListNode<InotifyBufferedTag> {
  public:
   explicit InotifyQueue(Level& level) : level_(level) {}
   ~InotifyQueue();
@@ -79,10 +82,14 @@ class InotifyQueue final : public Channel {
   const struct inotify_event* head() const;
   // A recipient is through with the head.
   void done();
+  // Gives the head, or the first event after it that somebody wants, to its recipients.
+  void distribute();
 
   void on_ready(uint32_t events) override;
 
  private:
+  friend class LoopCheck;
+
   // Room for one event with the longest name at least, as read(2) needs; in practice for a burst.
   static constexpr size_t kBufferSize = 4096;
 
@@ -102,7 +109,6 @@ class InotifyQueue final : public Channel {
   int keep_path(Inode& inode, int path_fd);
   int watch(Inode& inode, uint32_t mask);
   void forget_watch(Inode& inode);
-  void distribute();
   unsigned give(const struct inotify_event& event);
   unsigned give_to(Inode& inode, const struct inotify_event& event);
   void next_event();
@@ -124,8 +130,14 @@ class Inotifies {
   List<Inode, InodeOpenTag>& open_paths() { return open_paths_; }
   void close_paths();
 
+  // The next event of a buffer is handed out in the next iteration: its source may be ONESHOT and be turned on again by then.
+  void put_off(InotifyQueue& queue) { buffered_.push_back(queue); }
+  bool any_buffered() const { return !buffered_.empty(); }
+  void distribute();
+
  private:
   List<Inode, InodeOpenTag> open_paths_;
+  List<InotifyQueue, InotifyBufferedTag> buffered_;
 };
 
 class InotifySource final : public Source, public ListNode<InodeSourceTag> {
@@ -157,6 +169,7 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
 
  private:
   friend class InotifyQueue;
+  friend class LoopCheck;
   template <typename T, typename... Args>
   friend T* make(Args&&... args);
   template <typename T>

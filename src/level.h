@@ -82,6 +82,7 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
 
  private:
   friend class Levels;
+  friend class LoopCheck;
 
   void count_armed();
   void uncount_armed();
@@ -131,6 +132,7 @@ class Levels {
 
  private:
   friend class Level;
+  friend class LoopCheck;
 
   struct Better {
     bool operator()(const Level& a, const Level& b) const { return a.priority() < b.priority(); }

@@ -81,6 +81,7 @@ int Loop::prepare() {
   if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
   if (exit_on_idle_ && n_busy_ == 0) exit(0);
   if (exit_requested_) return pending_state();
+  if (inotifies_.any_buffered()) inotifies_.distribute();
   if (children_.due()) children_.look();
   if (Level* best = levels_.best_pending()) {
     if (const int r = look_for_better(*best); r < 0 && r != -EINTR) return r;

@@ -123,6 +123,7 @@ class Loop {
   bool check_invariants();
 
  private:
+  friend class LoopCheck;
   friend void dispose<Loop>(Loop* object);
   friend Loop* make<Loop>();
 

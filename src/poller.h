@@ -57,6 +57,7 @@ class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<
   int fd_ = -1;
 
  private:
+  friend class LoopCheck;
   friend class Poller;
 
   uint32_t wanted_ = 0;
@@ -127,6 +128,8 @@ class Poller {
   int ask_better(Levels& levels, Priority bound, bool inclusive);
 
  private:
+  friend class LoopCheck;
+
   static constexpr size_t kMostEvents = 1024;  // In one call; more are fetched by further calls.
   static constexpr size_t kFewFds = 16;
 

@@ -3,15 +3,13 @@
 // What a pressure source watches, and what it writes there first.
 //
 // Idea: the kernel tells of pressure (PSI) by a file that is given its settings by a write, and is ready for EPOLLPRI
-// from then on. Whoever started the program may name another file by `$..._PRESSURE_WATCH`, and what is to be written
-// by
-// `$..._PRESSURE_WRITE`: another cgroup, or something that another program writes to. The variables rule: where the
-// first is set the program can't change the settings. Without it the file is that of our own cgroup, else that of the
-// whole machine.
+// from then on. Whoever started the program may name another file by $..._PRESSURE_WATCH, and what is to be written by
+// $..._PRESSURE_WRITE: another cgroup, or something that another program writes to. The variables rule: where the first
+// is set the program can't change the settings. Without it the file is that of our own cgroup, else that of the whole
+// machine.
 //
 // Invariants:
-//  1. `open` is called once, and is the only call that looks at the environment or can fail for memory or for the
-//  kernel.
+//  1. `open` is called once; nothing else looks at the environment, or can fail for memory or for the kernel.
 //  2. `unwritten()` is what is left of the settings; they can be changed while nothing has been `written`.
 //
 // Owner: the descriptor that `open` returns is the caller's. Forks: plain memory.

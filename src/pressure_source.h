@@ -15,8 +15,8 @@
 //  3. What can't be written, or watched then, turns the source off; no callback fails by it.
 //  4. A hang-up or an error is reported once, as a failed callback: `fire` sees to it.
 //
-// Owner: the source owns its descriptors, from `add` until it is disconnected. Forks: a child closes its duplicates
-// only.
+// Owner: the source owns its descriptors, from `add` until it is disconnected.
+// Forks: a child closes its duplicates only.
 #pragma once
 
 #include "src/poller.h"

@@ -75,6 +75,8 @@ class RateLimits {
   bool valid() const { return offline_.valid(); }
 
  private:
+  friend class LoopCheck;
+
   int come_back(Source& source);
 
   IntrusiveHeap<RateLimit, RateLimitTag, EndsSooner> offline_;

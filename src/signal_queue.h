@@ -45,6 +45,8 @@ class SignalQueue final : public Channel {
   void on_ready(uint32_t events) override;
 
  private:
+  friend class LoopCheck;
+
   int change(int signo, bool watched);
 
   Level& level_;

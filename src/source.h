@@ -146,6 +146,7 @@ class Source : public ListNode<SourcePendingTag> {
 
  private:
   friend class Loop;
+  friend class LoopCheck;
   friend class Poller;
   friend class RateLimits;
 

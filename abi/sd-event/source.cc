@@ -113,10 +113,8 @@ EVENKEEL_PUBLIC int sd_event_source_set_enabled(sd_event_source* s, int enabled)
   if (!s) return enabled == SD_EVENT_OFF ? 0 : -EINVAL;
   Source& source = *to_source(s);
   RETURN_IF_ERROR(not_forked(source));
-  if (enabled != SD_EVENT_OFF)
-    RETURN_IF_ERROR(not_finished(source));
-  else if (!source.connected())
-    return 0;
+  // The end of its loop turns a source off as far as anyone can tell.
+  if (const int r = not_finished(source); r < 0) return enabled == SD_EVENT_OFF ? 0 : r;
   return source.set_enabled(static_cast<Enabled>(enabled));
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_enabled);
