@@ -59,6 +59,9 @@ Loop::~Loop() {
   // Only floating sources are left: the others hold a reference. One that somebody has a reference of lives on,
   // unconnected.
   refs_ = 1;
+  if (forked()) poller_.abandon();  // Channels that wait for a next source are removed without one.
+  for (Source* source : exit_signals_)
+    if (source) source->unref();
   poller_.for_each_source([](Source& source) {
     source.disconnect();
     if (--source.refs_ == 0 && !source.dispatching_) source.finish();
@@ -175,7 +178,13 @@ void Loop::pend_due_timers() {
 // What goes with every look at the world, whatever was found.
 void Loop::after_asking() {
   if (children_.due()) children_.look();
-  if (rate_limits_.next_end() != kForever) rate_limits_.expire(*this, monotonic_now());
+  if (rate_limits_.next_end() != kForever) {
+    // Callbacks run in here: nobody may begin an iteration inside of this one.
+    const State before = state_;
+    state_ = State::kArmed;
+    rate_limits_.expire(*this, monotonic_now());
+    state_ = before;
+  }
   if (watchdog_.on()) watchdog_.feed(monotonic_now());
 }
 

@@ -26,6 +26,7 @@
 #include "src/extras.h"
 #include "src/inotify_queue.h"
 #include "src/level.h"
+#include "src/made_here.h"
 #include "src/poller.h"
 #include "src/pressure_source.h"
 #include "src/process.h"
@@ -38,7 +39,7 @@ namespace evenkeel {
 
 class Profile;
 
-class Loop {
+class Loop : public MadeHere {
  public:
   // The values are those of the C ABI.
   enum class State : int { kInitial = 0, kArmed, kPending, kRunning, kExiting, kFinished, kPreparing };

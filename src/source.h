@@ -25,6 +25,7 @@
 
 #include "src/level.h"
 #include "src/list.h"
+#include "src/made_here.h"
 #include "src/types.h"
 
 namespace evenkeel {
@@ -48,7 +49,9 @@ enum class Kind : uint8_t {
 
 enum class Enabled : int8_t { kOneshot = -1, kOff = 0, kOn = 1 };
 
-class Source : public ListNode<SourcePendingTag> {
+class Source : public ListNode<SourcePendingTag>, public MadeHere {
+  uint32_t refs_ = 1;  // First, as there is room for it behind the mark.
+
  public:
   using Handler = int (*)(Source*, void* userdata);
   using Destroy = void (*)(void* userdata);
@@ -164,7 +167,6 @@ class Source : public ListNode<SourcePendingTag> {
   Extras* extras_ = nullptr;
   uint64_t id_ = 0;  // By creation, never used again in this loop.
   uint64_t pending_since_ = 0;
-  uint32_t refs_ = 1;
   uint32_t slot_ = UINT32_MAX;
 
   // State that the program sets, or that its callbacks change.

@@ -58,8 +58,12 @@ To callback_cast(From callback) {
 inline int find(sd_event* event, Loop** ret) {
   if (!event) return -EINVAL;
   *ret = event == SD_EVENT_DEFAULT ? default_loop() : to_loop(event);
-  return *ret ? 0 : -ENOPKG;
+  if (!*ret) return -ENOPKG;
+  return (*ret)->made_here() ? 0 : -EINVAL;
 }
+
+// Whether it is a source, and not one of another copy of the library.
+inline bool is_ours(sd_event_source* source) { return source && to_source(source)->made_here(); }
 
 inline int not_forked(const Loop& loop) { return loop.forked() ? -ECHILD : 0; }
 inline int not_finished(const Loop& loop) { return loop.finished() ? -ESTALE : 0; }
@@ -73,7 +77,7 @@ inline int usable(const Source& source) { return source.connected() ? usable(*so
 
 template <typename T>
 int find(sd_event_source* handle, Kind kind, T** ret) {
-  if (!handle) return -EINVAL;
+  if (!is_ours(handle)) return -EINVAL;
   Source* source = to_source(handle);
   if (source->kind() != kind) return -EDOM;
   *ret = static_cast<T*>(source);

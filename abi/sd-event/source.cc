@@ -9,13 +9,13 @@ using namespace evenkeel::sd;
 extern "C" {
 
 EVENKEEL_PUBLIC sd_event_source* sd_event_source_ref(sd_event_source* s) noexcept {
-  if (s) to_source(s)->ref();
+  if (is_ours(s)) to_source(s)->ref();
   return s;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_ref);
 
 EVENKEEL_PUBLIC sd_event_source* sd_event_source_unref(sd_event_source* s) noexcept {
-  if (s) to_source(s)->unref();
+  if (is_ours(s)) to_source(s)->unref();
   return nullptr;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_unref);
@@ -27,17 +27,17 @@ EVENKEEL_PUBLIC sd_event_source* sd_event_source_disable_unref(sd_event_source* 
 EVENKEEL_SINCE(LIBSYSTEMD_243, sd_event_source_disable_unref);
 
 EVENKEEL_PUBLIC sd_event* sd_event_source_get_event(sd_event_source* s) noexcept {
-  return s ? to_handle(to_source(s)->loop()) : nullptr;
+  return is_ours(s) ? to_handle(to_source(s)->loop()) : nullptr;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_event);
 
 EVENKEEL_PUBLIC void* sd_event_source_get_userdata(sd_event_source* s) noexcept {
-  return s ? to_source(s)->userdata : nullptr;
+  return is_ours(s) ? to_source(s)->userdata : nullptr;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_userdata);
 
 EVENKEEL_PUBLIC void* sd_event_source_set_userdata(sd_event_source* s, void* userdata) noexcept {
-  if (!s) return nullptr;
+  if (!is_ours(s)) return nullptr;
   void* old = to_source(s)->userdata;
   to_source(s)->userdata = userdata;
   return old;
@@ -45,7 +45,7 @@ EVENKEEL_PUBLIC void* sd_event_source_set_userdata(sd_event_source* s, void* use
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_userdata);
 
 EVENKEEL_PUBLIC int sd_event_source_set_description(sd_event_source* s, const char* description) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   RETURN_IF_ERROR(not_forked(source));
   return source.set_description(description);
@@ -53,7 +53,7 @@ EVENKEEL_PUBLIC int sd_event_source_set_description(sd_event_source* s, const ch
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_description);
 
 EVENKEEL_PUBLIC int sd_event_source_get_description(sd_event_source* s, const char** ret) noexcept {
-  if (!s || !ret) return -EINVAL;
+  if (!is_ours(s) || !ret) return -EINVAL;
   const char* description = to_source(s)->description();
   if (!description) return -ENXIO;
   *ret = description;
@@ -62,7 +62,7 @@ EVENKEEL_PUBLIC int sd_event_source_get_description(sd_event_source* s, const ch
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_description);
 
 EVENKEEL_PUBLIC int sd_event_source_set_prepare(sd_event_source* s, sd_event_handler_t callback) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (source.kind() == Kind::kExit) return -EDOM;
   RETURN_IF_ERROR(usable(source));
@@ -71,7 +71,7 @@ EVENKEEL_PUBLIC int sd_event_source_set_prepare(sd_event_source* s, sd_event_han
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_prepare);
 
 EVENKEEL_PUBLIC int sd_event_source_get_pending(sd_event_source* s) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (source.kind() == Kind::kExit) return -EDOM;
   RETURN_IF_ERROR(usable(source));
@@ -82,7 +82,7 @@ EVENKEEL_PUBLIC int sd_event_source_get_pending(sd_event_source* s) noexcept {
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_pending);
 
 EVENKEEL_PUBLIC int sd_event_source_get_priority(sd_event_source* s, int64_t* ret) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   RETURN_IF_ERROR(not_forked(source));
   if (!ret) return -EINVAL;
@@ -92,7 +92,7 @@ EVENKEEL_PUBLIC int sd_event_source_get_priority(sd_event_source* s, int64_t* re
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_priority);
 
 EVENKEEL_PUBLIC int sd_event_source_set_priority(sd_event_source* s, int64_t priority) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   RETURN_IF_ERROR(usable(source));
   return source.set_priority(priority);
@@ -100,7 +100,8 @@ EVENKEEL_PUBLIC int sd_event_source_set_priority(sd_event_source* s, int64_t pri
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_priority);
 
 EVENKEEL_PUBLIC int sd_event_source_get_enabled(sd_event_source* s, int* ret) noexcept {
-  if (!s) return ret ? -EINVAL : 0;
+  if (!s && !ret) return 0;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   RETURN_IF_ERROR(not_forked(source));
   if (ret) *ret = static_cast<int>(source.enabled());
@@ -110,7 +111,8 @@ EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_enabled);
 
 EVENKEEL_PUBLIC int sd_event_source_set_enabled(sd_event_source* s, int enabled) noexcept {
   if (enabled != SD_EVENT_OFF && enabled != SD_EVENT_ON && enabled != SD_EVENT_ONESHOT) return -EINVAL;
-  if (!s) return enabled == SD_EVENT_OFF ? 0 : -EINVAL;
+  if (!s && enabled == SD_EVENT_OFF) return 0;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   RETURN_IF_ERROR(not_forked(source));
   // The end of its loop turns a source off as far as anyone can tell.
@@ -120,13 +122,13 @@ EVENKEEL_PUBLIC int sd_event_source_set_enabled(sd_event_source* s, int enabled)
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_enabled);
 
 EVENKEEL_PUBLIC int sd_event_source_set_destroy_callback(sd_event_source* s, sd_event_destroy_t callback) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   return to_source(s)->set_destroy_callback(callback);
 }
 EVENKEEL_SINCE(LIBSYSTEMD_239, sd_event_source_set_destroy_callback);
 
 EVENKEEL_PUBLIC int sd_event_source_get_destroy_callback(sd_event_source* s, sd_event_destroy_t* ret) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   const Source::Destroy callback = to_source(s)->destroy_callback();
   if (ret) *ret = callback;
   return callback != nullptr;
@@ -134,13 +136,13 @@ EVENKEEL_PUBLIC int sd_event_source_get_destroy_callback(sd_event_source* s, sd_
 EVENKEEL_SINCE(LIBSYSTEMD_239, sd_event_source_get_destroy_callback);
 
 EVENKEEL_PUBLIC int sd_event_source_get_floating(sd_event_source* s) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   return to_source(s)->floating();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_240, sd_event_source_get_floating);
 
 EVENKEEL_PUBLIC int sd_event_source_set_floating(sd_event_source* s, int b) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (source.floating() == (b != 0)) return 0;
   if (!source.connected()) return -ESTALE;
@@ -150,14 +152,14 @@ EVENKEEL_PUBLIC int sd_event_source_set_floating(sd_event_source* s, int b) noex
 EVENKEEL_SINCE(LIBSYSTEMD_240, sd_event_source_set_floating);
 
 EVENKEEL_PUBLIC int sd_event_source_get_exit_on_failure(sd_event_source* s) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   if (to_source(s)->kind() == Kind::kExit) return -EDOM;
   return to_source(s)->exit_on_failure();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_247, sd_event_source_get_exit_on_failure);
 
 EVENKEEL_PUBLIC int sd_event_source_set_exit_on_failure(sd_event_source* s, int b) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (source.kind() == Kind::kExit) return -EDOM;
   if (source.exit_on_failure() == (b != 0)) return 0;
@@ -167,7 +169,7 @@ EVENKEEL_PUBLIC int sd_event_source_set_exit_on_failure(sd_event_source* s, int 
 EVENKEEL_SINCE(LIBSYSTEMD_247, sd_event_source_set_exit_on_failure);
 
 EVENKEEL_PUBLIC int sd_event_source_set_ratelimit(sd_event_source* s, uint64_t interval_usec, unsigned burst) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (!source.can_rate_limit()) return -EDOM;
   if (!source.connected()) return -ESTALE;
@@ -177,7 +179,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_248, sd_event_source_set_ratelimit);
 
 EVENKEEL_PUBLIC int sd_event_source_get_ratelimit(sd_event_source* s, uint64_t* ret_interval_usec,
                                                   unsigned* ret_burst) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (!source.can_rate_limit()) return -EDOM;
   const RateLimit* limit = source.rate_limit();
@@ -189,13 +191,13 @@ EVENKEEL_PUBLIC int sd_event_source_get_ratelimit(sd_event_source* s, uint64_t* 
 EVENKEEL_SINCE(LIBSYSTEMD_248, sd_event_source_get_ratelimit);
 
 EVENKEEL_PUBLIC int sd_event_source_is_ratelimited(sd_event_source* s) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   return to_source(s)->rate_limited();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_248, sd_event_source_is_ratelimited);
 
 EVENKEEL_PUBLIC int sd_event_source_leave_ratelimit(sd_event_source* s) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (!source.can_rate_limit()) return -EDOM;
   RETURN_IF_ERROR(usable(source));
@@ -205,7 +207,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_254, sd_event_source_leave_ratelimit);
 
 EVENKEEL_PUBLIC int sd_event_source_set_ratelimit_expire_callback(sd_event_source* s,
                                                                   sd_event_handler_t callback) noexcept {
-  if (!s) return -EINVAL;
+  if (!is_ours(s)) return -EINVAL;
   return to_source(s)->set_rate_limit_expired(callback_cast<Source::Handler>(callback));
 }
 EVENKEEL_SINCE(LIBSYSTEMD_250, sd_event_source_set_ratelimit_expire_callback);
