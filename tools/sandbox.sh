@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Running other people's programs without touching the machine: private namespaces, our library put in front of theirs,
+# and the proof of which library their sd_event calls were bound to.
+#
+# Sourced by the compat tests and by the tests of the examples; brings lib.sh with it.
+#
+# Invariants:
+#  1. After sandbox_enter the script is process 1 of its own network, mount, PID, UTS and IPC namespaces: every port is
+#     free, and whatever it starts or mounts is gone when it exits, however it exits. It needs root, or the right to
+#     make a user namespace; where both are refused the test is skipped with the kernel's reason.
+#  2. `scratch` is on a tmpfs of these namespaces: nothing has to be removed.
+#  3. Nothing waits for a fixed time: wait_for ends when the condition holds or the process that should bring it about
+#     is dead. A test that hangs is ended by the time limit of whoever runs it (ctest), and its namespaces with it.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# The environment that a program under test is started with: env "${inject[@]}" PROGRAM.
+inject=()
+
+# Usage, first thing in a script: sandbox_enter "$@"
+sandbox_enter() {
+  if [ -z "${EVENKEEL_SANDBOX:-}" ]; then
+    have unshare || skip "unshare is missing (package util-linux)"
+    have ip || skip "ip is missing (package iproute2)"
+    [ -e /proc/self/ns/mnt ] || skip "/proc is not mounted"
+    local flags=(-n -m -p -u -i -f --kill-child) mounts=private reason
+    if ! unshare "${flags[@]}" true 2>/dev/null; then
+      if have python3 && unshare "${flags[@]}" --propagation unchanged true 2>/dev/null; then
+        mounts=unchanged
+      else
+        flags+=(--map-root-user)
+        reason=$(unshare "${flags[@]}" true 2>&1) || skip "no right to make namespaces: $reason"
+      fi
+    fi
+    EVENKEEL_SANDBOX=$mounts exec unshare "${flags[@]}" --propagation "$mounts" "$BASH" "$0" "$@"
+  fi
+  [ "$EVENKEEL_SANDBOX" = private ] || make_mounts_private
+  unset EVENKEEL_SANDBOX
+  mount -t proc proc /proc
+  mount -t tmpfs -o mode=755 tmpfs /run
+  ip link set lo up
+  scratch=/run/evenkeel
+  mkdir "$scratch"
+}
+
+# In a chroot / is no mount point, so neither unshare nor mount can reach the mount that it is on, and what is mounted
+# here could appear on the machine. Entering the mount namespace in which we are already leads out of the chroot (only the
+# process that does it, and only to the copy of the mounts that is ours), where the root can be named.
+make_mounts_private() {
+  python3 - <<'PYTHON' || skip "this is a chroot, and its mounts cannot be made private"
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+if libc.setns(namespace, 0) < 0 or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) < 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+PYTHON
+}
+
+# wait_for PID COMMAND...: until COMMAND succeeds; fails when process PID (a child of ours) is gone before.
+wait_for() {
+  local pid=$1
+  shift
+  until "$@" >/dev/null 2>&1; do
+    kill -0 "$pid" 2>/dev/null || { "$@" >/dev/null 2>&1 && return; return 1; }
+    sleep 0.02
+  done
+}
+
+# listens tcp|udp PORT: does a socket of these namespaces wait there?
+listens() {
+  local protocol=$1 port
+  port=$(printf '%04X' "$2")
+  awk -v port=":$port" -v state="$([ "$protocol" = tcp ] && echo 0A || echo 07)" \
+    'index($2, port) == length($2) - 4 && $4 == state { found = 1 } END { exit !found }' "/proc/self/net/$protocol"
+}
+
+# Fills `inject`, the environment that puts library $1 in front and logs every binding to $scratch/$2.PID.
+inject_library() {
+  inject=(LD_PRELOAD="$1" LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT="$scratch/$2")
+}
+
+# prove_bindings PROGRAM HOW LIBRARY-NAME LOG: fails unless all sd_event calls in the logs were bound to the library.
+# With EVENKEEL_ROWS set, a row of the demonstration's table is appended to that file.
+prove_bindings() {
+  local program=$1 how=$2 library=$3 log=$4 sums result=good
+  "$root/tools/bindings" --to "$library" "$scratch/$log".* >"$scratch/$log.proof" || result=bad
+  sums=$(sed -n '$s/^bindings: //p' "$scratch/$log.proof")
+  say "$program, $how: sd_event calls bound: $sums"
+  if [ -n "${EVENKEEL_ROWS:-}" ]; then
+    printf '%s\t%s\t%s\t%s\n' "$program" "$how" "$sums" "$result" >>"$EVENKEEL_ROWS"
+  fi
+  [ "$result" = good ] || {
+    cat "$scratch/$log.proof" >&2
+    fail "$program: not every sd_event call was bound to $library"
+  }
+}
+
+# compare_both PROGRAM LIBRARY BODY DID: BODY natively, then with LIBRARY preloaded, then the proof. BODY starts programs
+# with the environment in `inject`, may use $scratch/$round, and fails by `fail` or skips by `skip`; DID says in a few
+# words what has been shown when it returns.
+compare_both() {
+  local program=$1 library=$2 body=$3 did=$4
+  round=native
+  mkdir "$scratch/$round"
+  "$body"
+  say "$program, as Debian ships it: $did"
+  round=preloaded
+  inject_library "$library" bindings
+  mkdir "$scratch/$round"
+  "$body"
+  say "$program, preloaded: $did"
+  prove_bindings "$program" preloaded "${library##*/}" bindings
+}
+
+# The library argument of a compat test: an absolute path, since the test changes directories.
+library_argument() {
+  [ $# -eq 1 ] || usage_error "usage: ${0##*/} LIBRARY (a libevenkeel.so.0)"
+  [ -r "$1" ] || usage_error "cannot read $1"
+  library=$(cd "$(dirname "$1")" && pwd -P)/${1##*/}
+}
+
+# example_main NAME BODY DID ARGUMENT...: the test of an example. BODY starts "$program" with the environment in `inject`,
+# may use the directory $scratch/$round, and fails by `fail` or skips by `skip`; DID as above. The arguments:
+#   BUILD                      a build directory: the example is compiled against it and run in each of the ways below
+#   PROGRAM                    linked to libevenkeel.so.0: the bindings are proved
+#   PROGRAM --preload LIBRARY  linked to libsystemd, LIBRARY in front: the bindings are proved
+#   PROGRAM --static           linked to libevenkeel.a: the program must import no sd_* call at all
+#   PROGRAM --reference        linked to libsystemd, nothing in front: only its behaviour is checked
+example_main() {
+  local name=$1 body=$2 did=$3
+  shift 3
+  sandbox_enter "$@"
+  [ -x "${1:-}" ] || usage_error "usage: ${0##*/} BUILD | PROGRAM [--preload LIBRARY | --static | --reference]"
+  local path
+  path=$(cd "$(dirname "$1")" && pwd -P)/${1##*/}
+  if [ -d "$1" ]; then
+    run_example_of_build "$name" "$body" "$(cd "$1" && pwd -P)"
+  else
+    program=$path
+    run_example "$name" "$body" "${2:---linked}" "${3:-}"
+  fi
+}
+
+run_example_of_build() {
+  local name=$1 body=$2 build=$3
+  local compile=(cc -std=gnu11 -Wall -Werror "-I$root/include" "$root/examples/$name.c" -o)
+  have cc || skip "no C compiler"
+  local programs=$scratch/programs
+  mkdir "$programs"
+  program=$programs/linked
+  "${compile[@]}" "$program" "-L$build" -levenkeel "-Wl,-rpath,$build"
+  run_example "$name" "$body" --linked
+  program=$programs/static
+  "${compile[@]}" "$program" "$build/libevenkeel.a"
+  run_example "$name" "$body" --static
+  if ! pkg-config --exists libsystemd 2>/dev/null; then
+    say "not run with libsystemd: its development files are missing (package libsystemd-dev)"
+    return
+  fi
+  program=$programs/reference
+  # Their headers: this is the program as it is built without us.
+  local flags
+  read -ra flags < <(pkg-config --cflags --libs libsystemd)
+  cc -std=gnu11 -Wall -Werror "$root/examples/$name.c" -o "$program" "${flags[@]}"
+  run_example "$name" "$body" --reference
+  run_example "$name" "$body" --preload "$build/libevenkeel.so.0"
+}
+
+# run_example NAME BODY HOW [LIBRARY]; with `did` of example_main.
+run_example() {
+  local name=$1 body=$2 how=$3 given=${4:-}
+  round=${how#--}
+  mkdir "$scratch/$round"
+  inject=()
+  case $how in
+    --linked)
+      # shellcheck disable=SC2034 # used by the scripts that source this
+      inject=(LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT="$scratch/linked-bindings")
+      "$body"
+      say "$name, linked: $did"
+      prove_bindings "$name" linked libevenkeel.so.0 linked-bindings
+      ;;
+    --preload)
+      [ -r "$given" ] || usage_error "--preload needs a library"
+      inject_library "$(cd "$(dirname "$given")" && pwd -P)/${given##*/}" preload-bindings
+      "$body"
+      say "$name, preloaded: $did"
+      prove_bindings "$name" preloaded "${given##*/}" preload-bindings
+      ;;
+    --static)
+      "$body"
+      ! nm -D --undefined-only "$program" | grep ' sd_' >&2 || fail "$name imports sd_* though it is linked statically"
+      say "$name, static: $did"
+      say "$name, static: imports no sd_* call"
+      ;;
+    --reference)
+      "$body"
+      say "$name, with libsystemd: $did"
+      ;;
+    *) usage_error "unknown argument '$how'" ;;
+  esac
+}
