@@ -222,8 +222,35 @@ static void the_default_loop_of_the_parent_is_still_there_after_a_child_looked_f
   sd_event_unref(loop);
 }
 
+static int free_loop(void* loop) {
+  sd_event_unref(loop);
+  return 0;
+}
+
+// A library may keep the descriptors of sources that are gone for the next ones; a child has no business with them.
+static void a_child_that_frees_a_loop_without_sources_leaves_the_parents_next_sources_alone(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe sig = {.name = "signal"}, timer = {.name = "time"};
+  for (int round = 0; round < 2; round++) {
+    probe_signal(loop, &sig, SIGUSR1 | SD_EVENT_SIGNAL_PROCMASK);
+    probe_time(loop, &timer, CLOCK_MONOTONIC, 1);
+    set_priority(&timer, 1);
+    assert_int_equal(raise(SIGUSR1), 0);
+    while (timer.calls == 0) assert_true(sd_event_run(loop, UINT64_MAX) >= 0);
+    assert_int_equal(sig.calls, 1);
+    free_probe(&sig);
+    free_probe(&timer);
+    sig.calls = timer.calls = 0;
+    journal[0] = 0;
+    if (round == 0) assert_int_equal(in_child(free_loop, loop), 0);
+  }
+  sd_event_unref(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      recorded_test(a_child_that_frees_a_loop_without_sources_leaves_the_parents_next_sources_alone),
       recorded_test(what_a_child_does_to_its_copy_changes_nothing_in_the_parent),
       recorded_test(calls_that_use_the_loop_fail_with_echild),
       recorded_test(descriptions_userdata_and_loop_stay_readable),
