@@ -50,12 +50,8 @@ int ChildSource::add_new(Loop& loop, Source** ret, pid_t pid, int pidfd, bool ow
 }
 
 int ChildSource::attach() {
-  int r = by_signal() && !sigchld_is_blocked() ? -EBUSY : 0;
-  if (r >= 0 && !loop()->children().by_pid().reserve()) r = -ENOMEM;
-  if (r < 0) {
-    if (own_pidfd_ && fd_ >= 0) (void)kernel::close(fd_);
-    return r;
-  }
+  if (by_signal() && !sigchld_is_blocked()) return -EBUSY;
+  if (!loop()->children().by_pid().reserve()) return -ENOMEM;
   loop()->children().by_pid().insert(*this);
   return 0;
 }
@@ -70,8 +66,17 @@ void ChildSource::detach(bool forked) {
       while (wait_for(&info, WEXITED) == -EINTR) continue;
     }
   }
+  close();
+}
+
+void ChildSource::close() {
   if (own_pidfd_ && fd_ >= 0) (void)kernel::close(fd_);
   fd_ = -1;
+}
+
+void ChildSource::destroy() {
+  close();  // Of a source that was never connected.
+  dispose(this);
 }
 
 int ChildSource::arm() {

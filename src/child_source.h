@@ -56,7 +56,7 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   int fire() override;
   void fired() override;
   int move(Level& to) override;
-  void destroy() override { dispose(this); }
+  void destroy() override;
 
   // Asks for the state of the process, and becomes pending if it has changed.
   void look();
@@ -80,6 +80,7 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
                      void* userdata);
 
   bool by_signal() const { return fd_ < 0 || (options_ & (WSTOPPED | WCONTINUED)) != 0; }
+  void close();
   bool exit_seen() const;
   int wait_for(siginfo_t* info, int options) const;
 

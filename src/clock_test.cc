@@ -8,7 +8,6 @@
 #include "src/clock.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <random>
 
@@ -115,32 +114,132 @@ TEST(SharedWakeup, two_processes_of_one_machine_meet) {
   EXPECT_EQ(one, other);
 }
 
-// The offset is read once a process, so each of these runs in a process of its own.
-int in_child(int (*body)()) {
-  const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(body());
-  int status = 0;
-  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-// GoogleTest runs each test in one process after the other, where the offset may be known already.
-void expect_offset_without(Call call, int error) {
+// The offset is read once a process.
+void expect_no_offset(Call call, int error) {
+  if (!test::alone()) return;
   test::Faults faults;
   faults.fail(call, error, 0, 1000);
-  if (boot_offset(), faults.n(Call::kOpen) == 0) GTEST_SKIP() << "the offset of this process is known already";
+  EXPECT_EQ(boot_offset(), 0U);
   EXPECT_EQ(boot_offset(), 0U);
   EXPECT_EQ(faults.n(Call::kOpen), 1) << "it is asked for once";
 }
 
-TEST(BootOffset, is_zero_where_the_boot_id_cannot_be_opened) { expect_offset_without(Call::kOpen, -ENOENT); }
+TEST(BootOffset, is_zero_where_the_boot_id_cannot_be_opened) { expect_no_offset(Call::kOpen, -ENOENT); }
 
-TEST(BootOffset, is_zero_where_the_boot_id_cannot_be_read) { expect_offset_without(Call::kRead, -EIO); }
+TEST(BootOffset, is_zero_where_the_boot_id_cannot_be_read) { expect_no_offset(Call::kRead, -EIO); }
 
-TEST(BootOffset, is_below_a_minute_and_the_same_in_every_process) {
-  const Usec mine = boot_offset();
-  EXPECT_LT(mine, kMinute);
-  EXPECT_EQ(in_child([] { return boot_offset() < kMinute ? 0 : 1; }), 0);
+TEST(BootOffset, is_below_a_minute) { EXPECT_LT(boot_offset(), kMinute); }
+
+class ClockTest : public test::LoopTest {
+ protected:
+  static Usec now() {
+    struct timespec ts = {};
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return to_usec(ts);
+  }
+  void expect_wakeup_in(Window window) {
+    const int fd = loop_->clocks().monotonic().fd();
+    struct itimerspec left = {};
+    const Usec before = now();
+    ASSERT_EQ(timerfd_gettime(fd, &left), 0);
+    const Usec after = now();
+    EXPECT_GE(to_usec(left.it_value) + after + 1, window.earliest);  // The rest is rounded down.
+    EXPECT_LE(to_usec(left.it_value) + before, window.latest);
+  }
+  bool programmed() {
+    struct itimerspec left = {};
+    EXPECT_EQ(timerfd_gettime(loop_->clocks().monotonic().fd(), &left), 0);
+    return to_usec(left.it_value) > 0;
+  }
+};
+
+TEST_F(ClockTest, the_timerfd_is_set_once_for_a_sleep_and_not_again_while_nothing_changes) {
+  const Usec at = now() + 3600 * kUsecPerSec;
+  Source* source = add_time(at, say("t"));
+  test::Faults faults;
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kTimerfdSettime), 1);
+  expect_wakeup_in({at, at + 1});
+  static_cast<TimeSource*>(source)->set_time(at + kUsecPerSec);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kTimerfdSettime), 2);
+  expect_wakeup_in({at + kUsecPerSec, at + kUsecPerSec + 1});
+  source->unref();
+}
+
+TEST_F(ClockTest, one_wakeup_serves_all_whose_windows_allow_it) {
+  const Usec at = now() + 3600 * kUsecPerSec;
+  Source* first = add_time(at, say("1"));
+  Source* second = add_time(at + kUsecPerSec, say("2"));
+  static_cast<TimeSource*>(first)->set_accuracy(5 * kUsecPerSec);
+  static_cast<TimeSource*>(second)->set_accuracy(kMinute);
+  EXPECT_EQ(loop_->run(0), 0);
+  expect_wakeup_in({at, at + 5 * kUsecPerSec});
+  second->unref();
+  first->unref();
+}
+
+TEST_F(ClockTest, a_timer_for_never_sets_nothing) {
+  Source* source = add_time(kForever, say("t"));
+  test::Faults faults;
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kTimerfdSettime), 0);
+  EXPECT_FALSE(programmed());
+  source->unref();
+}
+
+TEST_F(ClockTest, what_may_wait_for_ever_is_due_all_the_same_when_the_loop_is_awake) {
+  Source* source = add_time(1, say("t"));
+  static_cast<TimeSource*>(source)->set_accuracy(kForever);
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "t");
+  source->unref();
+}
+
+TEST_F(ClockTest, the_last_timer_that_goes_takes_the_wakeup_with_it) {
+  Source* source = add_time(now() + 3600 * kUsecPerSec, say("t"));
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_TRUE(programmed());
+  source->unref();
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_FALSE(programmed());
+}
+
+TEST_F(ClockTest, a_timerfd_that_has_fired_is_set_again_and_so_does_not_keep_the_loop_awake) {
+  const Usec at = now() + kUsecPerMsec;
+  Source* source = add_time(at, say("t"));
+  EXPECT_EQ(loop_->run(kForever), 1);
+  EXPECT_GE(now(), at);
+  EXPECT_EQ(said_, "t");
+  // Nothing is armed any more; a readable timerfd would end the wait.
+  test::Faults faults;
+  EXPECT_EQ(loop_->run(20 * kUsecPerMsec), 0);
+  EXPECT_EQ(faults.n(Call::kTimerfdSettime), 1);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kTimerfdSettime), 1);
+  source->unref();
+}
+
+TEST_F(ClockTest, timers_of_a_time_that_is_not_exact_fire_in_the_order_of_their_times) {
+  Source* c = add_time(3, say("c"));
+  Source* a = add_time(1, say("a"));
+  Source* twin = add_time(1, say("A"));
+  Source* b = add_time(2, say("b"));
+  static_cast<TimeSource*>(a)->set_accuracy(kMinute);
+  EXPECT_EQ(drain(), 4);
+  EXPECT_EQ(said_, "aAbc");
+  for (Source* source : {a, b, c, twin}) source->unref();
+}
+
+TEST_F(ClockTest, a_timerfd_that_cannot_be_set_is_an_error_of_prepare_and_may_be_tried_again) {
+  Source* source = add_time(now() + 3600 * kUsecPerSec, say("t"));
+  test::Faults faults;
+  faults.fail(Call::kTimerfdSettime, -EINVAL);
+  EXPECT_EQ(loop_->prepare(), -EINVAL);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_TRUE(programmed());
+  EXPECT_TRUE(loop_->check_invariants());
+  source->unref();
 }
 
 }  // namespace

@@ -61,7 +61,9 @@ void compare_with_multiset(unsigned seed, size_t n_items, int64_t range, int n_s
     }
     ASSERT_TRUE(heap.valid()) << "after step " << step;
     ASSERT_EQ(heap.empty(), model.empty());
-    if (!model.empty()) ASSERT_EQ(heap.top()->a, *model.begin()) << "after step " << step;
+    if (!model.empty()) {
+      ASSERT_EQ(heap.top()->a, *model.begin()) << "after step " << step;
+    }
   }
   size_t n = 0;
   heap.for_each([&](Item&) { ++n; });

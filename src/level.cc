@@ -14,10 +14,10 @@ Loop& Level::loop() const { return owner_.loop(); }
 
 void Level::push_pending(Source& source, bool again) {
   if (pending_.empty()) owner_.pending_.push(*this);
-  const bool any_again = first_again_ && again_in_ == source.pending_since();
+  const bool any_again = first_again_ && again_in_ == owner_.report_;
   if (again && !any_again) {
     first_again_ = &source;
-    again_in_ = source.pending_since();
+    again_in_ = owner_.report_;
   }
   if (!again && any_again)
     pending_.insert_before(*first_again_, source);

@@ -92,8 +92,8 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
   size_t refs_ = 0;
 
   List<Source, SourcePendingTag> pending_;
-  Source* first_again_ = nullptr;  // Of meaning while one report is handed out, when nothing leaves the list:
-  uint64_t again_in_ = 0;          // the iteration of that report.
+  Source* first_again_ = nullptr;  // Of meaning while one report is handed out:
+  uint64_t again_in_ = 0;          // that one.
   List<WatchedSource, WatchLevelTag> fds_;
   List<Channel, LevelChannelTag> channels_;
   size_t n_armed_ = 0;
@@ -127,6 +127,10 @@ class Levels {
     }
   }
 
+  // Between these the kernel's report is handed out; what becomes pending later is no part of it.
+  void begin_report() { ++report_; }
+  void end_report() { ++report_; }
+
   Loop& loop() const { return loop_; }
   bool valid() const { return pending_.valid() && armed_.valid(); }
 
@@ -143,6 +147,7 @@ class Levels {
 
   Loop& loop_;
   Level normal_;
+  uint64_t report_ = 0;  // Changes with each begin and end.
   // Levels in use, by priority. Programs use a handful; a flat array finds and walks them fastest.
   Array<Level*> sorted_;
   IntrusiveHeap<Level, LevelPendingTag, Better> pending_;

@@ -60,8 +60,6 @@ Loop::~Loop() {
   // unconnected.
   refs_ = 1;
   if (forked()) poller_.abandon();  // Channels that wait for a next source are removed without one.
-  for (Source* source : exit_signals_)
-    if (source) source->unref();
   poller_.for_each_source([](Source& source) {
     source.disconnect();
     if (--source.refs_ == 0 && !source.dispatching_) source.finish();
@@ -110,7 +108,6 @@ void Loop::run_prepare_callbacks() {
     next.prepared_in = iteration_;
     prepares_.push(next);
     call_handler(next.source, next.prepare);
-    if (refs_ == 1) break;  // Only our own reference is left: every source is about to go.
   }
 }
 
@@ -156,7 +153,9 @@ int Loop::ask_kernel(Usec timeout) {
   stamp(true);
   pend_due_timers();
   delivering_ = true;
+  levels_.begin_report();
   poller_.deliver(n);
+  levels_.end_report();
   delivering_ = false;
   if (children_.due()) children_.look();
   return 0;
@@ -228,7 +227,8 @@ int Loop::dispatch() {
 }
 
 int Loop::dispatch_source(Source& source) {
-  if (source.extras_ && !rate_limits_.admit(source, monotonic_now())) return 1;
+  const RateLimit* limit = source.rate_limit();
+  if (limit && limit->configured() && !rate_limits_.admit(source, monotonic_now())) return 1;
   // The callback may free the last source of the level, and with it what the event was read into.
   Level& level = source.level();
   levels_.hold(level);

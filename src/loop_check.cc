@@ -256,7 +256,9 @@ class LoopCheck {
     });
     // The one that is in its callback may be freed already.
     HOLDS(queue.n_recipients_ == n_recipients || (running_ && queue.n_recipients_ == n_recipients + 1));
-    if (queue.n_recipients_ == 0) HOLDS(queue.position_ >= queue.filled_);
+    const bool put_off = queue.ListNode<InotifyBufferedTag>::linked();
+    if (queue.n_recipients_ == 0) HOLDS(put_off == (queue.position_ < queue.filled_));
+    if (put_off) HOLDS(queue.n_recipients_ == 0);
     HOLDS(queue.n_armed_ == n_armed);
     HOLDS((n_armed > 0) == queue.ListNode<LevelChannelTag>::linked());
     HOLDS(queue.by_id_.size() == queue.by_watch_.size());

@@ -10,13 +10,15 @@ namespace evenkeel {
 
 namespace {
 
-// Bit 63 tells channels, whose handle is their address, from sources, whose handle is slot and generation.
+// Bit 63 tells channels, whose handle is their address, from sources, whose handle is slot and registration.
 constexpr uint64_t kChannelBit = uint64_t{1} << 63U;
-constexpr uint64_t kGenerationMask = 0x7FFFFFFFU;
+constexpr uint32_t kRegistrationMask = 0x7FFFFFFFU;
 
 }  // namespace
 
-uint64_t Poller::handle(const Source& source) { return (source.id() & kGenerationMask) << 32U | source.slot(); }
+uint64_t Poller::handle(const WatchedSource& source) {
+  return uint64_t{source.registration_} << 32U | source.slot();
+}
 
 uint64_t Poller::handle(const Channel& channel) { return kChannelBit | reinterpret_cast<uintptr_t>(&channel); }
 
@@ -60,6 +62,15 @@ int Poller::control(int op, WatchedSource& source, int fd, uint32_t events) {
   return abandoned_ ? 0 : kernel::epoll_ctl(epoll_, op, fd, events, handle(source));
 }
 
+int Poller::add(WatchedSource& source, int fd, uint32_t events) {
+  const uint32_t before = source.registration_;
+  last_registration_ = (last_registration_ + 1) & kRegistrationMask;
+  source.registration_ = last_registration_;
+  const int r = control(EPOLL_CTL_ADD, source, fd, events);
+  if (r < 0) source.registration_ = before;
+  return r;
+}
+
 int Poller::watch(WatchedSource& source, uint32_t events) {
   // epoll reports errors and hang-ups unasked, so a mask of 0 is a registration too; our own bit keeps it from being 0
   // here.
@@ -82,7 +93,7 @@ int Poller::watch(WatchedSource& source, uint32_t events) {
     source.registered_ = 0;
   }
   flush();
-  const int r = control(EPOLL_CTL_ADD, source, source.fd_, mask);
+  const int r = add(source, source.fd_, mask);
   if (r >= 0) source.wanted_ = source.registered_ = mask;
   return r;
 }
@@ -100,10 +111,16 @@ void Poller::forget(WatchedSource& source) {
 }
 
 int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
+  // What is to be confirmed of the old descriptor, which may be closed, is of no interest if the new one can be watched.
+  const bool stale = source.ListNode<StaleTag>::linked();
+  source.ListNode<StaleTag>::unlink();
   flush();
   const uint32_t mask = events | EPOLLERR | EPOLLHUP;
-  const int r = control(EPOLL_CTL_ADD, source, fd, mask);
-  if (r < 0) return r;
+  const int r = add(source, fd, mask);
+  if (r < 0) {
+    if (stale) stale_.push_back(source);
+    return r;
+  }
   forget(source);
   source.wanted_ = source.registered_ = mask;
   return 0;
@@ -118,7 +135,7 @@ void Poller::flush() {
       continue;
     }
     int r = control(EPOLL_CTL_MOD, *source, source->fd_, source->wanted_);
-    if (r == -ENOENT) r = control(EPOLL_CTL_ADD, *source, source->fd_, source->wanted_);
+    if (r == -ENOENT) r = add(*source, source->fd_, source->wanted_);
     source->registered_ = r < 0 ? 0 : source->wanted_;
     // The descriptor was closed while the source was OFF, and it is ON again: as it could not be watched, it is OFF.
     if (r < 0) (void)source->set_enabled(Enabled::kOff);
@@ -164,9 +181,9 @@ void Poller::deliver_one(uint64_t handle, uint32_t events) {
   }
   const size_t slot = handle & UINT32_MAX;
   if (slot < slots_.size() && is_source(slots_[slot])) {
-    Source* source = to_source(slots_[slot]);
-    if ((source->id() & kGenerationMask) == handle >> 32U && source->armed()) {
-      static_cast<WatchedSource*>(source)->on_ready(events);
+    WatchedSource* source = to_source(slots_[slot])->watched();
+    if (source && source->registration_ == handle >> 32U && source->armed()) {
+      source->on_ready(events);
       return;
     }
   }

@@ -9,15 +9,14 @@
 // Invariants:
 //  1. `registered_` of a source is the event mask that the kernel was given last, or 0 if it has none of us.
 //  2. A source whose registration differs from what it wants, or has to be confirmed, is on `stale_`; `flush()` settles
-//  all
-//     of them, and is called before every wait, before `prepare` returns, and before a new registration is made. The
+//     all of them, and is called before every wait, before `prepare` returns, and before a new registration is made. The
 //     last because a removal that came later could hit a newer registration of the same descriptor number. Between
 //     `prepare` and `wait` nothing is put off.
 //  3. A new registration is made at once: its errors belong to the call that asked for it.
-//  4. epoll gives back a handle (slot and generation), never a pointer to a source. A registration that outlives its
-//  source
-//     (the descriptor was closed while a duplicate of it stayed open: no one can remove it any more) is noticed by its
-//     handle; then the whole epoll set is made anew under the same number.
+//  4. epoll gives back a handle (slot and number of the registration), never a pointer to a source. A registration that
+//     nobody can remove any more (the descriptor was closed while a duplicate of it stayed open) is noticed by its handle
+//     when its source is gone, off, or has another registration; then the whole epoll set is made anew under the same
+//     number.
 //
 // Forks: a child shares the set with its parent. Once it has said so by `abandon()` nothing here reaches the kernel.
 #pragma once
@@ -62,6 +61,7 @@ class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<
 
   uint32_t wanted_ = 0;
   uint32_t registered_ = 0;
+  uint32_t registration_ = 0;  // Its number, which no other registration of the loop has.
 };
 
 // A descriptor of ours.
@@ -135,11 +135,12 @@ class Poller {
 
   static bool is_source(uintptr_t slot) { return (slot & 1U) == 0; }
   static Source* to_source(uintptr_t slot) { return reinterpret_cast<Source*>(slot); }
-  static uint64_t handle(const Source& source);
+  static uint64_t handle(const WatchedSource& source);
   static uint64_t handle(const Channel& channel);
 
   int room() const { return static_cast<int>(events_.capacity() < kMostEvents ? events_.capacity() : kMostEvents); }
   int control(int op, WatchedSource& source, int fd, uint32_t events);
+  int add(WatchedSource& source, int fd, uint32_t events);
   int collect(Usec timeout);
   int collect_exactly(Usec timeout);
   void deliver_one(uint64_t handle, uint32_t events);
@@ -154,6 +155,7 @@ class Poller {
   Array<uintptr_t> slots_;  // A Source*, or 2 * next free slot + 1.
   size_t free_slot_ = SIZE_MAX;
   size_t n_sources_ = 0;
+  uint32_t last_registration_ = 0;
 
   Array<struct epoll_event> events_;
   List<WatchedSource, StaleTag> stale_;

@@ -40,7 +40,8 @@ int SignalQueue::change(int signo, bool watched) {
   (void)(watched ? ::sigaddset(&mask, signo) : ::sigdelset(&mask, signo));
   if (!loop.forked()) {
     const int fd = kernel::signalfd(fd_, mask);
-    if (fd < 0) return fd;
+    // What can't be taken out of the mask (which no kernel says) is read and dropped.
+    if (fd < 0 && watched) return fd;
     if (fd_ < 0) {
       fd_ = fd;
       if (const int r = loop.poller().add_channel(*this); r < 0) {
@@ -100,7 +101,9 @@ void SignalQueue::on_ready(uint32_t events) {
 }
 
 bool Signals::reserve() {
-  if (!sources_) sources_ = static_cast<SignalSource**>(::calloc(kSignals, sizeof(SignalSource*)));
+  if (sources_) return true;
+  sources_ = static_cast<SignalSource**>(allocate(kSignals * sizeof(SignalSource*)));
+  for (int signo = 0; sources_ && signo < kSignals; ++signo) sources_[signo] = nullptr;
   return sources_ != nullptr;
 }
 

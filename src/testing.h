@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
@@ -37,6 +38,38 @@ inline int count_fds() {
   while (dir && ::readdir(dir)) ++n;
   if (dir) (void)::closedir(dir);
   return n;
+}
+
+// For tests of what a process decides once and for all. True in a process that runs this test alone; else such a process is
+// started, has to pass, and false comes back.
+inline bool alone() {
+  if (::getenv("EVENKEEL_TEST_ALONE")) return true;
+  const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
+  const std::string filter = std::string("--gtest_filter=") + test.test_suite_name() + "." + test.name();
+  char program[4096] = {};
+  if (::readlink("/proc/self/exe", program, sizeof(program) - 1) < 0) {
+    ADD_FAILURE() << "this program does not find itself";
+    return false;
+  }
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    (void)::setenv("EVENKEEL_TEST_ALONE", "1", 1);
+    (void)::execl(program, program, filter.c_str(), "--gtest_brief=1", nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  return false;
+}
+
+// Runs `body` in a forked child, which ends without looking for leaks of its own. Returns what it exits with.
+inline int in_child(const std::function<int()>& body) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(body());
+  int status = 0;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 // While one lives, every call of the engine is counted, and fails where a test says so.
@@ -192,7 +225,9 @@ class LoopTest : public ::testing::Test {
   Source* add_defer(Handler* then, Priority priority = 0, Enabled enabled = Enabled::kOneshot) {
     Source* source = nullptr;
     EXPECT_EQ(DeferSource::add(*loop_, &source, Handler::call, then), 0);
-    if (source) EXPECT_EQ(source->set_enabled(enabled), 0);
+    if (source) {
+      EXPECT_EQ(source->set_enabled(enabled), 0);
+    }
     return with_priority(source, priority);
   }
   Source* add_post(Handler* then, Priority priority = 0) {
@@ -211,7 +246,9 @@ class LoopTest : public ::testing::Test {
     return with_priority(source, priority);
   }
   static Source* with_priority(Source* source, Priority priority) {
-    if (source) EXPECT_EQ(source->set_priority(priority), 0);
+    if (source) {
+      EXPECT_EQ(source->set_priority(priority), 0);
+    }
     return source;
   }
 

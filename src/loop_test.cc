@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: MIT
+//
+// Unit tests of loop.h: who goes next, and what it costs to know.
+//
+// Idea: a callback makes something better ready; whatever that is, it is dispatched next. The fault seam counts the calls that
+// each dispatch costs, so that the promise of doc/dispatch.md ("ask only about what could preempt") is a number here. Time
+// never decides a test: where a clock has to move on, the test waits until it has.
+#include "src/loop.h"
+
+#include <gtest/gtest.h>
+#include <sys/un.h>
+
+#include <vector>
+
+#include "src/testing.h"
+
+namespace evenkeel {
+namespace {
+
+using kernel::Call;
+
+Usec monotonic() {
+  struct timespec ts = {};
+  (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+  return to_usec(ts);
+}
+
+class LoopDispatch : public test::LoopTest {
+ protected:
+  void SetUp() override {
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR1);
+    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, &mask_), 0);
+    test::LoopTest::SetUp();
+  }
+  void TearDown() override {
+    for (Source* source : sources_) source->unref();
+    test::LoopTest::TearDown();
+    EXPECT_EQ(pthread_sigmask(SIG_SETMASK, &mask_, nullptr), 0);
+  }
+  Source* keep(Source* source) {
+    sources_.push_back(source);
+    return source;
+  }
+  Source* keep_signal(test::Handler* then, Priority priority) {
+    Source* source = nullptr;
+    EXPECT_EQ(SignalSource::add(*loop_, &source, SIGUSR1, test::Handler::signal, then), 0);
+    return keep(with_priority(source, priority));
+  }
+  // `n` sources of one priority that are ready.
+  void keep_ready(int n, Priority priority = 0) {
+    for (int i = 0; i < n; ++i) {
+      test::EventFd& event = event_fd();
+      keep(add_io(event.fd(), handler([&event, this](Source*) {
+                    event.clear();
+                    said_ += '.';
+                    return 0;
+                  }),
+                  priority));
+      event.set();
+    }
+  }
+  void run(int n) {
+    for (int i = 0; i < n; ++i) ASSERT_EQ(loop_->run(kForever), 1);
+  }
+  void expect_calls(const test::Faults& faults, int n_epoll_waits, int n_polls) {
+    EXPECT_EQ(faults.n(Call::kEpollWait), n_epoll_waits);
+    EXPECT_EQ(faults.n(Call::kPoll), n_polls);
+    EXPECT_EQ(faults.n_system_calls(), n_epoll_waits + n_polls) << "nothing else was asked";
+  }
+
+ private:
+  std::vector<Source*> sources_;
+  sigset_t mask_ = {};
+};
+
+// --- Preemption ---
+
+TEST_F(LoopDispatch, a_better_descriptor_that_becomes_ready_in_a_callback_goes_next) {
+  test::EventFd& better = event_fd();
+  keep(add_io(better.fd(), handler([&](Source*) {
+                better.clear();
+                said_ += 'B';
+                return 0;
+              }),
+              -1));
+  test::EventFd& trigger = event_fd();
+  keep(add_io(trigger.fd(), handler([&](Source*) {
+    trigger.clear();
+    better.set();
+    said_ += 't';
+    return 0;
+  })));
+  trigger.set();
+  keep_ready(3);
+  run(5);
+  EXPECT_EQ(said_, "tB...");
+}
+
+TEST_F(LoopDispatch, a_better_signal_that_comes_in_a_callback_goes_next) {
+  keep_signal(say("S"), -1);
+  keep(add_defer(handler([&](Source*) {
+    EXPECT_EQ(raise(SIGUSR1), 0);
+    said_ += 't';
+    return 0;
+  })));
+  keep_ready(3);
+  run(5);
+  EXPECT_EQ(said_, "tS...");
+}
+
+TEST_F(LoopDispatch, a_better_timer_that_is_due_in_a_callback_goes_next) {
+  const Usec at = monotonic() + 2 * kUsecPerMsec;
+  keep(add_time(at, say("T"), -1));
+  keep(add_defer(handler([&](Source*) {
+    while (monotonic() < at) continue;
+    said_ += 't';
+    return 0;
+  }), -1));
+  keep_ready(3);
+  run(5);
+  EXPECT_EQ(said_, "tT...");
+}
+
+TEST_F(LoopDispatch, a_better_child_that_ends_in_a_callback_goes_next) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    char c = 0;
+    (void)!::read(ends[0], &c, 1);
+    _exit(0);
+  }
+  Source* child = nullptr;
+  ASSERT_EQ(ChildSource::add(*loop_, &child, pid, WEXITED, test::Handler::child, say("C")), 0);
+  keep(with_priority(child, -1));
+  keep(add_defer(handler([&](Source*) {
+    EXPECT_EQ(::write(ends[1], "x", 1), 1);
+    siginfo_t info = {};
+    EXPECT_EQ(waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);
+    said_ += 't';
+    return 0;
+  })));
+  keep_ready(2);
+  run(4);
+  EXPECT_EQ(said_, "tC..");
+  (void)::close(ends[0]);
+  (void)::close(ends[1]);
+}
+
+TEST_F(LoopDispatch, a_better_source_that_a_callback_adds_or_turns_on_goes_next) {
+  Source* off = keep(add_defer(say("O"), -2, Enabled::kOff));
+  keep(add_defer(handler([&](Source*) {
+    EXPECT_EQ(off->set_enabled(Enabled::kOn), 0);
+    keep(add_defer(handler([&](Source*) {
+      EXPECT_EQ(off->set_enabled(Enabled::kOff), 0);
+      said_ += 'A';
+      return 0;
+    }), -3));
+    said_ += 't';
+    return 0;
+  })));
+  keep_ready(2);
+  run(4);
+  EXPECT_EQ(said_, "tA..");
+}
+
+TEST_F(LoopDispatch, what_becomes_better_by_its_priority_goes_next) {
+  Source* last = keep(add_defer(say("L"), 9));
+  keep(add_defer(handler([&](Source*) {
+    EXPECT_EQ(last->set_priority(-1), 0);
+    said_ += 't';
+    return 0;
+  })));
+  keep_ready(2);
+  run(4);
+  EXPECT_EQ(said_, "tL..");
+}
+
+TEST_F(LoopDispatch, what_is_worse_or_as_good_does_not_jump_the_queue) {
+  test::EventFd& equal = event_fd();
+  test::EventFd& worse = event_fd();
+  keep(add_io(equal.fd(), handler([&](Source*) {
+    equal.clear();
+    said_ += '=';
+    return 0;
+  })));
+  keep(add_io(worse.fd(), handler([&](Source*) {
+                worse.clear();
+                said_ += '<';
+                return 0;
+              }),
+              1));
+  keep_ready(3);
+  run(1);
+  equal.set();
+  worse.set();
+  run(4);
+  EXPECT_EQ(said_, "...=<");
+}
+
+TEST_F(LoopDispatch, equals_take_turns) {
+  for (const char* name : {"a", "b", "c"}) keep(add_defer(say(name), 0, Enabled::kOn));
+  run(9);
+  EXPECT_EQ(said_, "abcabcabc");
+}
+
+TEST_F(LoopDispatch, descriptors_that_stay_ready_take_turns_with_those_that_become_ready) {
+  std::vector<test::EventFd*> events;
+  for (const char* name : {"a", "b", "c"}) {
+    events.push_back(&event_fd());
+    keep(add_io(events.back()->fd(), say(name)));
+  }
+  events[0]->set();
+  events[1]->set();
+  run(2);
+  events[2]->set();
+  run(6);
+  // Whatever the order: nobody is served twice before everybody who was ready has been served.
+  const std::string rounds = said_.substr(2);
+  for (const char* name : {"a", "b", "c"}) {
+    EXPECT_NE(rounds.substr(0, 3).find(*name), std::string::npos) << rounds;
+    EXPECT_NE(rounds.substr(3, 3).find(*name), std::string::npos) << rounds;
+  }
+}
+
+TEST_F(LoopDispatch, a_defer_that_stays_on_does_not_starve_a_descriptor_of_its_priority) {
+  keep(add_defer(say("d"), 0, Enabled::kOn));
+  run(3);
+  keep_ready(1);
+  run(3);
+  EXPECT_NE(said_.find('.'), std::string::npos) << said_;
+}
+
+// --- What it costs ---
+
+TEST_F(LoopDispatch, many_ready_descriptors_cost_one_question_for_all_of_them) {
+  keep_ready(50);
+  EXPECT_EQ(loop_->run(kForever), 1);
+  test::Faults faults;
+  run(49);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  expect_calls(faults, 1, 0);
+  keep_ready(50);
+  faults.reset();
+  run(50);
+  expect_calls(faults, 1, 0);
+}
+
+TEST_F(LoopDispatch, a_better_signal_source_costs_one_small_question_for_each_dispatch) {
+  keep_signal(say("S"), -1);
+  keep_ready(50);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(49);
+  expect_calls(faults, 0, 49);
+}
+
+TEST_F(LoopDispatch, worse_sources_cost_nothing_while_better_ones_are_pending) {
+  keep_signal(say("S"), 1);
+  keep(add_io(event_fd().fd(), say("<"), 2));
+  keep(add_time(1, say("T"), 3));
+  keep_ready(20);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(19);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
+}
+
+TEST_F(LoopDispatch, a_better_source_that_is_off_costs_nothing) {
+  EXPECT_EQ(keep(add_io(event_fd().fd(), say("o"), -1))->set_enabled(Enabled::kOff), 0);
+  keep_ready(20);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(19);
+  expect_calls(faults, 0, 0);
+}
+
+TEST_F(LoopDispatch, better_timers_cost_a_look_at_the_clock_and_no_system_call) {
+  keep(add_time(kForever, say("T"), -1));
+  keep_ready(20);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(19);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 19);
+}
+
+TEST_F(LoopDispatch, more_better_descriptors_than_a_few_cost_a_full_question) {
+  for (int i = 0; i < 17; ++i) keep(add_io(event_fd().fd(), say("b"), -1));
+  keep_ready(10);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(9);
+  expect_calls(faults, 9, 0);
+  EXPECT_EQ(said_, "..........");
+}
+
+TEST_F(LoopDispatch, a_better_edge_triggered_descriptor_costs_a_full_question_and_keeps_its_edge) {
+  test::EventFd& edge = event_fd();
+  keep(add_io(edge.fd(), say("E"), -1, EPOLLIN | EPOLLET));
+  keep_ready(4);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  edge.set();
+  run(4);
+  expect_calls(faults, 4, 0);
+  EXPECT_EQ(said_, ".E...");
+  EXPECT_EQ(loop_->run(0), 0) << "one edge is one event";
+}
+
+TEST_F(LoopDispatch, a_better_descriptor_that_was_closed_is_left_to_epoll) {
+  test::EventFd& event = event_fd();
+  keep(add_io(event.fd(), say("B"), -1));
+  keep_ready(4);
+  EXPECT_EQ(loop_->run(0), 1);
+  const int duplicate = ::dup(event.fd());
+  event.close();
+  test::Faults faults;
+  run(1);
+  expect_calls(faults, 1, 1);
+  const uint64_t one = 1;
+  EXPECT_EQ(::write(duplicate, &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
+  run(1);
+  EXPECT_EQ(said_, "..B");
+  (void)::close(duplicate);
+}
+
+TEST_F(LoopDispatch, a_defer_that_stays_on_needs_neither_the_kernel_nor_the_clock) {
+  keep(add_defer(say("d"), 0, Enabled::kOn));
+  test::Faults faults;
+  run(100);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
+  EXPECT_EQ(faults.n(Call::kMalloc), 0);
+}
+
+TEST_F(LoopDispatch, a_description_costs_no_look_at_the_clock) {
+  Source* source = keep(add_defer(say("d"), 0, Enabled::kOn));
+  EXPECT_EQ(source->set_description("described"), 1);
+  EXPECT_EQ(source->set_destroy_callback([](void*) {}), 0);
+  test::Faults faults;
+  run(100);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
+}
+
+TEST_F(LoopDispatch, a_sleep_takes_one_look_at_the_clock) {
+  keep(add_io(event_fd().fd(), say("i")));
+  keep(add_time(kForever, say("t")));
+  test::Faults faults;
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 10);
+  expect_calls(faults, 10, 0);
+}
+
+TEST_F(LoopDispatch, the_time_of_an_iteration_is_the_same_for_all_of_it_and_read_when_it_is_asked_for) {
+  Usec first = 0;
+  EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &first), 1) << "before the first iteration it is the current time";
+  keep(add_defer(handler([&](Source*) {
+    Usec then[3] = {};
+    for (const clockid_t id : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME}) {
+      EXPECT_EQ(loop_->now(id, &then[0]), 0);
+      const Usec start = monotonic();
+      while (monotonic() <= start + 10) continue;
+      EXPECT_EQ(loop_->now(id, &then[1]), 0);
+      EXPECT_EQ(then[0], then[1]);
+    }
+    EXPECT_GE(then[0], first);
+    return 0;
+  })));
+  run(1);
+}
+
+// --- Iterations, exit ---
+
+TEST_F(LoopDispatch, iterations_are_counted_by_prepare_and_by_each_exit_source) {
+  EXPECT_EQ(loop_->iteration(), 0U);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(loop_->iteration(), 1U);
+  keep(add_defer(say("d"), 0, Enabled::kOn));
+  run(3);
+  EXPECT_EQ(loop_->iteration(), 4U);
+  for (const char* name : {"1", "2"}) keep(add_exit(say(name)));
+  loop_->exit(7);
+  EXPECT_EQ(loop_->run_until_finished(), 7);
+  EXPECT_EQ(loop_->iteration(), 6U);
+  EXPECT_EQ(said_, "ddd12");
+}
+
+TEST_F(LoopDispatch, the_steps_of_an_iteration_leave_the_states_that_the_next_one_needs) {
+  using State = Loop::State;
+  keep(add_defer(handler([&](Source*) {
+    EXPECT_EQ(loop_->state(), State::kRunning);
+    return 0;
+  })));
+  Source* prepared = keep(add_io(event_fd().fd(), say("i")));
+  EXPECT_EQ(prepared->set_prepare([](Source* source, void*) {
+    EXPECT_EQ(source->loop()->state(), State::kPreparing);
+    return 0;
+  }), 0);
+  EXPECT_EQ(loop_->state(), State::kInitial);
+  EXPECT_EQ(loop_->prepare(), 1);
+  EXPECT_EQ(loop_->state(), State::kPending);
+  EXPECT_EQ(loop_->dispatch(), 1);
+  EXPECT_EQ(loop_->state(), State::kInitial);
+  EXPECT_EQ(loop_->prepare(), 0);
+  EXPECT_EQ(loop_->state(), State::kArmed);
+  EXPECT_EQ(loop_->wait(0), 0);
+  EXPECT_EQ(loop_->state(), State::kInitial);
+  keep(add_exit(handler([&](Source*) {
+    EXPECT_EQ(loop_->state(), State::kExiting);
+    return 0;
+  })));
+  loop_->exit(0);
+  EXPECT_EQ(loop_->prepare(), 1);
+  EXPECT_EQ(loop_->dispatch(), 1);
+  EXPECT_EQ(loop_->state(), State::kInitial);
+  EXPECT_EQ(loop_->prepare(), 1);
+  EXPECT_EQ(loop_->dispatch(), 0);
+  EXPECT_EQ(loop_->state(), State::kFinished);
+}
+
+TEST_F(LoopDispatch, exit_sources_go_by_priority_and_age_and_an_exit_needs_none) {
+  keep(add_exit(say("c"), 5));
+  keep(add_exit(say("a"), -5));
+  keep(add_exit(say("d"), 5));
+  Source* moved = keep(add_exit(say("b"), 9));
+  EXPECT_EQ(moved->set_priority(0), 0);
+  Source* off = keep(add_exit(say("x")));
+  EXPECT_EQ(off->set_enabled(Enabled::kOff), 0);
+  loop_->exit(1);
+  EXPECT_EQ(loop_->run_until_finished(), 1);
+  EXPECT_EQ(said_, "abcd");
+}
+
+TEST_F(LoopDispatch, while_the_loop_exits_nothing_else_is_dispatched_and_a_later_code_counts) {
+  keep_ready(3);
+  keep(add_exit(handler([&](Source*) {
+    loop_->exit(5);
+    said_ += 'e';
+    return 0;
+  })));
+  EXPECT_FALSE(loop_->exit_requested());
+  loop_->exit(4);
+  EXPECT_EQ(loop_->run_until_finished(), 5);
+  EXPECT_EQ(said_, "e");
+}
+
+TEST_F(LoopDispatch, an_exit_that_is_asked_for_between_prepare_and_wait_does_not_sleep) {
+  EXPECT_EQ(loop_->prepare(), 0);
+  loop_->exit(2);
+  EXPECT_EQ(loop_->wait(kForever), 1);
+  EXPECT_EQ(loop_->dispatch(), 0);
+  EXPECT_TRUE(loop_->finished());
+}
+
+TEST_F(LoopDispatch, an_exit_source_that_stays_on_is_dispatched_until_it_is_off) {
+  int n = 0;
+  Source* source = keep(add_exit(handler([&](Source* self) { return ++n == 3 ? self->set_enabled(Enabled::kOff) : 0; })));
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  loop_->exit(0);
+  EXPECT_EQ(loop_->run_until_finished(), 0);
+  EXPECT_EQ(n, 3);
+}
+
+TEST_F(LoopDispatch, a_source_without_a_callback_exits_the_loop_with_its_userdata) {
+  Source* source = nullptr;
+  ASSERT_EQ(DeferSource::add(*loop_, &source, nullptr, reinterpret_cast<void*>(intptr_t{-17})), 0);
+  keep(source);
+  EXPECT_EQ(loop_->run_until_finished(), -17);
+}
+
+TEST_F(LoopDispatch, a_loop_that_exits_when_idle_ends_when_only_posts_and_exit_sources_are_on) {
+  loop_->set_exit_on_idle(true);
+  keep(add_post(say("p")));
+  keep(add_exit(say("e")));
+  Source* off = keep(add_io(event_fd().fd(), say("i")));
+  EXPECT_EQ(off->set_enabled(Enabled::kOff), 0);
+  Source* twice = keep(add_defer(handler([n = 0](Source* self) mutable {
+    return ++n < 2 ? self->set_enabled(Enabled::kOneshot) : 0;
+  })));
+  EXPECT_NE(twice, nullptr);
+  EXPECT_EQ(loop_->run_until_finished(), 0);
+  // The post source is not dispatched for the last of the defers: the exit comes first.
+  EXPECT_EQ(said_, "pe");
+}
+
+TEST_F(LoopDispatch, a_rate_limited_source_keeps_a_loop_that_exits_when_idle) {
+  loop_->set_exit_on_idle(true);
+  Source* source = keep(add_defer(handler([&](Source* self) {
+    said_ += 'd';
+    return said_.size() == 2 ? self->set_enabled(Enabled::kOff) : 0;
+  }), 0, Enabled::kOn));
+  EXPECT_EQ(source->set_rate_limit(kUsecPerMsec, 1), 0);
+  EXPECT_EQ(loop_->run_until_finished(), 0);
+  EXPECT_EQ(said_, "dd");
+}
+
+// --- What must not starve in a long batch ---
+
+TEST_F(LoopDispatch, the_watchdog_is_fed_in_a_batch_that_does_not_end) {
+  const int manager = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(manager, reinterpret_cast<struct sockaddr*>(&address), sizeof(sa_family_t)), 0);  // Any free name.
+  ASSERT_EQ(::getsockname(manager, reinterpret_cast<struct sockaddr*>(&address), &size), 0);
+  const std::string name(address.sun_path + 1, size - sizeof(sa_family_t) - 1);
+  ASSERT_EQ(setenv("NOTIFY_SOCKET", ("@" + name).c_str(), 1), 0);
+  ASSERT_EQ(setenv("WATCHDOG_USEC", "20000", 1), 0);
+  ASSERT_EQ(unsetenv("WATCHDOG_PID"), 0);
+  keep(add_defer(say(""), 0, Enabled::kOn));
+  test::Faults faults;
+  EXPECT_EQ(loop_->set_watchdog(true), 1);
+  EXPECT_EQ(faults.n(Call::kSendmsg), 1);
+  const Usec begin = monotonic();
+  while (faults.n(Call::kSendmsg) < 4) ASSERT_EQ(loop_->run(0), 1);
+  EXPECT_GE(monotonic(), begin + 3 * 20'000 / 4) << "never more often than every quarter of the period";
+  EXPECT_EQ(faults.n(Call::kEpollWait) + faults.n(Call::kPoll), 0);
+  char text[64] = {};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_GT(::recv(manager, text, sizeof(text) - 1, 0), 0);
+    EXPECT_STREQ(text, "WATCHDOG=1");
+  }
+  EXPECT_EQ(loop_->set_watchdog(false), 0);
+  (void)::close(manager);
+  EXPECT_EQ(unsetenv("NOTIFY_SOCKET"), 0);
+  EXPECT_EQ(unsetenv("WATCHDOG_USEC"), 0);
+}
+
+TEST_F(LoopDispatch, a_source_comes_back_from_its_rate_limit_in_a_batch_that_does_not_end) {
+  keep(add_defer(say(""), 0, Enabled::kOn));
+  int n_calls = 0;
+  Source* limited = keep(add_defer(handler([&](Source*) { return ++n_calls, 0; }), -1, Enabled::kOn));
+  EXPECT_EQ(limited->set_rate_limit(2 * kUsecPerMsec, 2), 0);
+  static int n_expired;
+  n_expired = 0;
+  EXPECT_EQ(limited->set_rate_limit_expired([](Source*, void*) { return ++n_expired, 0; }), 0);
+  const Usec begin = monotonic();
+  while (n_expired < 3) ASSERT_EQ(loop_->run(0), 1);
+  EXPECT_GE(monotonic(), begin + 3 * 2 * kUsecPerMsec);
+  EXPECT_GE(n_calls, 6);
+  EXPECT_LE(n_calls, 8);
+  EXPECT_TRUE(loop_->check_invariants());
+}
+
+TEST_F(LoopDispatch, an_exit_is_not_starved_by_a_source_that_is_always_ready) {
+  keep(add_defer(say(""), INT64_MIN, Enabled::kOn));
+  run(10);
+  keep(add_exit(say("e"), INT64_MAX));
+  loop_->exit(0);
+  EXPECT_EQ(loop_->run_until_finished(), 0);
+  EXPECT_EQ(said_, "e");
+}
+
+// --- Posts, prepare ---
+
+TEST_F(LoopDispatch, post_sources_follow_each_dispatch_but_their_own) {
+  keep(add_post(say("1")));
+  keep(add_post(say("2")));
+  keep(add_defer(say("d")));
+  EXPECT_EQ(drain(), 3);
+  EXPECT_EQ(said_, "d12");
+  EXPECT_EQ(loop_->run(0), 0);
+}
+
+TEST_F(LoopDispatch, a_post_source_that_the_callback_adds_follows_that_very_dispatch) {
+  keep(add_defer(handler([&](Source*) {
+    keep(add_post(say("p")));
+    return 0;
+  })));
+  EXPECT_EQ(drain(), 2);
+  EXPECT_EQ(said_, "p");
+}
+
+TEST_F(LoopDispatch, prepare_callbacks_run_once_an_iteration_by_priority) {
+  std::string prepared;
+  const auto add = [&](const char* name, Priority priority) {
+    Source* source = keep(add_io(event_fd().fd(), handler([&prepared, name](Source*) { return prepared += name, 0; }),
+                                 priority));
+    EXPECT_EQ(source->set_prepare(test::Handler::call), 0);
+    return source;
+  };
+  add("c", 5);
+  add("a", -5);
+  add("b", 0);
+  EXPECT_EQ(add("x", -9)->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(prepared, "abc");
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(prepared, "abcabc");
+}
+
+TEST_F(LoopDispatch, a_failing_callback_turns_its_source_off) {
+  Source* source = keep(add_defer(handler([](Source*) { return -EIO; }), 0, Enabled::kOn));
+  run(1);
+  EXPECT_EQ(source->enabled(), Enabled::kOff);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_FALSE(loop_->exit_requested());
+}
+
+}  // namespace
+}  // namespace evenkeel

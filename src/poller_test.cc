@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: MIT
+//
+// Unit tests of poller.h: what reaches the kernel, when, and what must never do so.
+//
+// Idea: every epoll_ctl is counted by the fault seam, and what the kernel has registered is read from /proc/self/fdinfo. The
+// program under test is a nasty one: it closes descriptors behind the loop's back, gets their numbers again, and keeps
+// duplicates of them.
+#include "src/poller.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <fstream>
+#include <random>
+#include <vector>
+
+#include "src/testing.h"
+
+namespace evenkeel {
+namespace {
+
+using kernel::Call;
+
+class PollerTest : public test::LoopTest {
+ protected:
+  // How often the kernel has `fd` (any: -1) in the loop's set.
+  int n_registered(int fd = -1) {
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(loop_->poller().fd()));
+    int n = 0;
+    for (std::string line; std::getline(info, line);) {
+      int number = 0;
+      if (::sscanf(line.c_str(), "tfd: %d", &number) == 1) n += fd < 0 || number == fd;
+    }
+    return n;
+  }
+  // Whether the loop sleeps: nothing is pending, and its descriptor is not readable. Gives it a few iterations to settle.
+  bool sleeps() {
+    for (int i = 0; i < 3; ++i) {
+      const int r = loop_->prepare();
+      if (r > 0) {
+        EXPECT_EQ(loop_->dispatch(), 1);
+        continue;
+      }
+      struct pollfd fd = {loop_->poller().fd(), POLLIN, 0};
+      const bool readable = ::poll(&fd, 1, 0) > 0;
+      if (loop_->wait(0) > 0) {
+        EXPECT_EQ(loop_->dispatch(), 1);
+      }
+      if (!readable) return true;
+    }
+    return false;
+  }
+  void expect_sound() { EXPECT_TRUE(loop_->check_invariants()); }
+  static IoSource* io(Source* source) { return static_cast<IoSource*>(source); }
+};
+
+TEST_F(PollerTest, turning_a_source_off_costs_nothing_before_the_next_wait_and_one_call_then) {
+  Source* source = add_io(event_fd().fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  test::Faults faults;
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(faults.n_system_calls(), 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kEpollCtl), 1);
+  EXPECT_EQ(n_registered(), 0);
+  source->unref();
+  EXPECT_EQ(faults.n(Call::kEpollCtl), 1);
+}
+
+TEST_F(PollerTest, turning_a_source_off_and_on_costs_one_call_at_the_next_wait) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  test::Faults faults;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+    EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  }
+  EXPECT_EQ(faults.n_system_calls(), 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kEpollCtl), 1);
+  event.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "a");
+  expect_sound();
+  source->unref();
+}
+
+TEST_F(PollerTest, other_events_that_were_set_between_off_and_on_are_the_ones_that_count) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(io(source)->set_events(EPOLLOUT), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(io(source)->set_events(EPOLLIN), 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  source->unref();
+}
+
+TEST_F(PollerTest, between_prepare_and_wait_nothing_is_put_off) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  EXPECT_EQ(loop_->prepare(), 0);
+  test::Faults faults;
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(faults.n(Call::kEpollCtl), 1);
+  EXPECT_EQ(n_registered(), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(n_registered(event.fd()), 1);
+  EXPECT_EQ(loop_->wait(0), 0);
+  source->unref();
+}
+
+TEST_F(PollerTest, a_registration_that_fails_is_an_error_of_the_call_that_asked_for_it) {
+  Source* source = nullptr;
+  test::EventFd& event = event_fd();
+  const int number = event.fd();
+  event.close();
+  EXPECT_EQ(IoSource::add(*loop_, &source, number, EPOLLIN, nullptr, nullptr), -EBADF);
+  const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  EXPECT_EQ(IoSource::add(*loop_, &source, file, EPOLLIN, nullptr, nullptr), -EPERM);
+  (void)::close(file);
+  test::EventFd& other = event_fd();
+  Source* first = add_io(other.fd(), say("a"));
+  EXPECT_EQ(IoSource::add(*loop_, &source, other.fd(), EPOLLIN, nullptr, nullptr), -EEXIST);
+  EXPECT_EQ(source, nullptr);
+  expect_sound();
+  first->unref();
+}
+
+TEST_F(PollerTest, a_source_that_is_off_makes_room_for_another_one_on_its_descriptor_at_once) {
+  test::EventFd& event = event_fd();
+  Source* first = add_io(event.fd(), say("1"));
+  EXPECT_EQ(first->set_enabled(Enabled::kOff), 0);
+  Source* second = add_io(event.fd(), say("2"));
+  event.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(first->set_enabled(Enabled::kOn), -EEXIST);
+  EXPECT_EQ(first->enabled(), Enabled::kOff);
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "22");
+  expect_sound();
+  first->unref();
+  EXPECT_EQ(n_registered(event.fd()), 1);
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "222");
+  second->unref();
+}
+
+TEST_F(PollerTest, a_late_removal_never_hits_a_newer_registration_of_the_same_number) {
+  for (const bool free_it : {false, true}) {
+    SCOPED_TRACE(free_it ? "freed" : "off");
+    said_.clear();
+    test::EventFd& old = event_fd();
+    Source* first = add_io(old.fd(), say("1"));
+    EXPECT_EQ(loop_->run(0), 0);
+    EXPECT_EQ(first->set_enabled(Enabled::kOff), 0);
+    const int number = old.fd();
+    old.close();
+    test::EventFd& fresh = event_fd();
+    ASSERT_EQ(fresh.fd(), number) << "the kernel gives out the lowest number";
+    Source* second = add_io(fresh.fd(), say("2"));
+    if (free_it) first->unref();
+    EXPECT_EQ(loop_->run(0), 0);
+    EXPECT_EQ(n_registered(number), 1);
+    fresh.set();
+    EXPECT_EQ(loop_->run(0), 1);
+    EXPECT_EQ(said_, "2");
+    if (!free_it) first->unref();
+    EXPECT_EQ(n_registered(number), 1);
+    EXPECT_EQ(loop_->run(0), 1);
+    EXPECT_EQ(said_, "22");
+    expect_sound();
+    second->unref();
+    fresh.close();
+  }
+}
+
+TEST_F(PollerTest, a_source_that_was_off_while_its_number_got_a_new_file_watches_the_new_one) {
+  test::EventFd& old = event_fd();
+  Source* source = add_io(old.fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  const int number = old.fd();
+  old.close();
+  test::EventFd& fresh = event_fd();
+  ASSERT_EQ(fresh.fd(), number);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(n_registered(number), 1);
+  fresh.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "a");
+  expect_sound();
+  source->unref();
+}
+
+TEST_F(PollerTest, a_source_that_is_turned_on_for_a_descriptor_that_was_closed_is_off_after_the_wait) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  event.close();
+  (void)source->set_enabled(Enabled::kOn);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(source->enabled(), Enabled::kOff);
+  expect_sound();
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), -EBADF);
+  source->unref();
+}
+
+TEST_F(PollerTest, a_duplicate_that_outlives_a_source_wakes_the_loop_a_bounded_number_of_times) {
+  enum Way { kOffThenClosed, kClosedThenOff, kClosedThenFreed };
+  for (const Way way : {kOffThenClosed, kClosedThenOff, kClosedThenFreed}) {
+    SCOPED_TRACE(way);
+    said_.clear();
+    test::EventFd& event = event_fd();
+    Source* source = add_io(event.fd(), say("a"));
+    EXPECT_EQ(loop_->run(0), 0);
+    const int duplicate = ::dup(event.fd());
+    if (way == kOffThenClosed) {
+      EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+    }
+    event.set();
+    event.close();
+    if (way == kClosedThenOff) {
+      EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+    }
+    if (way == kClosedThenFreed) source->unref();
+    EXPECT_TRUE(sleeps());
+    EXPECT_EQ(said_, "");
+    EXPECT_EQ(n_registered(), 0);
+    expect_sound();
+    if (way != kClosedThenFreed) source->unref();
+    (void)::close(duplicate);
+  }
+}
+
+TEST_F(PollerTest, what_is_left_of_a_freed_source_is_not_given_to_the_one_that_has_its_place) {
+  test::EventFd& event = event_fd();
+  test::EventFd& other = event_fd();
+  Source* first = add_io(event.fd(), say("1"));
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(event.fd());
+  event.set();
+  event.close();
+  const uint32_t slot = first->slot();
+  first->unref();
+  Source* second = add_io(other.fd(), say("2"));
+  ASSERT_EQ(second->slot(), slot);
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(said_, "");
+  other.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "2");
+  expect_sound();
+  second->unref();
+  (void)::close(duplicate);
+}
+
+TEST_F(PollerTest, a_duplicate_of_the_old_file_does_not_fire_the_source_of_the_new_one) {
+  test::EventFd& old = event_fd();
+  Source* source = add_io(old.fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(old.fd());
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  const int number = old.fd();
+  old.set();
+  old.close();
+  test::EventFd& fresh = event_fd();
+  ASSERT_EQ(fresh.fd(), number);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(said_, "") << "the old file is ready, the new one is not";
+  fresh.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "a");
+  expect_sound();
+  source->unref();
+  (void)::close(duplicate);
+}
+
+TEST_F(PollerTest, a_source_that_moved_away_from_a_closed_descriptor_hears_nothing_of_its_duplicate) {
+  test::EventFd& old = event_fd();
+  Source* source = add_io(old.fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(old.fd());
+  old.set();
+  old.close();
+  test::EventFd spare;  // Takes the old number, so that the source moves to another one.
+  test::EventFd& fresh = event_fd();
+  EXPECT_EQ(io(source)->set_fd(fresh.fd()), 0);
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(said_, "");
+  fresh.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "a");
+  expect_sound();
+  source->unref();
+  (void)::close(duplicate);
+}
+
+TEST_F(PollerTest, the_set_is_made_anew_later_when_there_is_no_descriptor_for_it_now) {
+  test::EventFd& event = event_fd();
+  test::EventFd& other = event_fd();
+  Source* source = add_io(event.fd(), say("1"));
+  Source* witness = add_io(other.fd(), say("2"));
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(event.fd());
+  event.set();
+  event.close();
+  source->unref();
+  const int lent = loop_->lend_fd();
+  test::Faults faults;
+  faults.fail(Call::kEpollCreate, -EMFILE, 0, 2);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kEpollCreate), 2);
+  other.set();
+  EXPECT_EQ(loop_->run(0), 1);  // The third attempt succeeds; the loop has worked all along.
+  EXPECT_EQ(said_, "2");
+  EXPECT_EQ(faults.n(Call::kEpollCreate), 3);
+  other.clear();
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(n_registered(), 1);
+  EXPECT_EQ(loop_->poller().fd(), lent) << "another loop may know the number";
+  EXPECT_EQ(faults.n(Call::kEpollCreate), 3) << "once is enough";
+  expect_sound();
+  witness->unref();
+  (void)::close(duplicate);
+}
+
+TEST_F(PollerTest, a_set_that_was_made_anew_knows_timers_signals_and_all_sources_still) {
+  test::EventFd& event = event_fd();
+  test::EventFd& other = event_fd();
+  Source* ghost = add_io(event.fd(), say("g"));
+  Source* io = add_io(other.fd(), say("i"));
+  Source* off = add_io(event_fd().fd(), say("o"));
+  EXPECT_EQ(off->set_enabled(Enabled::kOff), 0);
+  Source* timer = add_time(kForever, say("t"));
+  Source* signal = nullptr;
+  ASSERT_EQ(SignalSource::add(*loop_, &signal, SIGUSR1 | SignalSource::kBlock, test::Handler::signal, say("s")), 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(event.fd());
+  event.set();
+  event.close();
+  ghost->unref();
+  EXPECT_TRUE(sleeps());
+  other.set();
+  EXPECT_EQ(loop_->run(kForever), 1);
+  other.clear();
+  EXPECT_EQ(::raise(SIGUSR1), 0);
+  EXPECT_EQ(loop_->run(kForever), 1);
+  Usec now = 0;
+  EXPECT_GE(loop_->now(CLOCK_MONOTONIC, &now), 0);
+  static_cast<TimeSource*>(timer)->set_time(now + kUsecPerMsec);
+  EXPECT_EQ(loop_->run(kForever), 1);
+  EXPECT_EQ(said_, "ist");
+  EXPECT_TRUE(sleeps());
+  expect_sound();
+  for (Source* source : {io, off, timer, signal}) source->unref();
+  (void)::close(duplicate);
+}
+
+TEST_F(PollerTest, more_ready_descriptors_than_one_call_reports_are_served_in_the_order_in_which_they_became_ready) {
+  constexpr size_t kMany = 1500;
+  struct rlimit before = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  if (before.rlim_max < kMany + 200) GTEST_SKIP() << "this process may not have " << kMany << " descriptors";
+  struct rlimit wanted = before;
+  wanted.rlim_cur = std::max<rlim_t>(before.rlim_cur, kMany + 200);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &wanted), 0);
+  std::vector<test::EventFd*> events;
+  std::vector<Source*> sources;
+  std::vector<size_t> served;
+  for (size_t i = 0; i < kMany; ++i) {
+    test::EventFd& event = event_fd();
+    events.push_back(&event);
+    sources.push_back(add_io(event.fd(), handler([&event, &served, i](Source*) {
+                               event.clear();
+                               served.push_back(i);
+                               return 0;
+                             })));
+  }
+  EXPECT_EQ(loop_->run(0), 0);
+  std::vector<size_t> order(kMany);
+  for (size_t i = 0; i < kMany; ++i) order[i] = i;
+  std::shuffle(order.begin(), order.end(), std::mt19937(1));
+  for (const size_t i : order) events[i]->set();
+  test::Faults faults;
+  for (size_t i = 0; i < kMany; ++i) ASSERT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(faults.n(Call::kEpollWait), 2);
+  EXPECT_EQ(served, order);
+  EXPECT_EQ(loop_->run(0), 0);
+  for (Source* source : sources) source->unref();
+  for (test::EventFd* event : events) event->close();
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+TEST_F(PollerTest, where_the_exact_wait_is_refused_the_timeout_is_rounded_up_to_milliseconds) {
+  for (const int error : {-ENOSYS, -EPERM, -EOPNOTSUPP}) {
+    SCOPED_TRACE(error);
+    Loop* loop = nullptr;
+    ASSERT_EQ(Loop::create(&loop), 0);
+    test::Faults faults;
+    faults.fail(Call::kEpollWait, error);
+    struct timespec ts = {};
+    for (const Usec timeout : {Usec{1}, Usec{1500}, Usec{2000}}) {
+      (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+      const Usec before = to_usec(ts);
+      EXPECT_EQ(loop->run(timeout), 0);
+      (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+      EXPECT_GE(to_usec(ts), before + (timeout + 999) / 1000 * 1000);
+    }
+    EXPECT_EQ(faults.n(Call::kEpollWait), 1 + 3) << "the refusal is remembered";
+    loop->unref();
+  }
+}
+
+TEST_F(PollerTest, a_timeout_below_a_millisecond_waits_and_no_timeout_only_looks) {
+  test::Faults faults;
+  struct timespec ts = {};
+  (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+  const Usec before = to_usec(ts);
+  EXPECT_EQ(loop_->run(300), 0);
+  (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+  EXPECT_GE(to_usec(ts), before + 300);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kEpollWait), 2);
+}
+
+TEST_F(PollerTest, a_wait_that_a_signal_handler_interrupts_hands_back_and_dispatches_nothing) {
+  Source* source = add_io(event_fd().fd(), say("a"));
+  test::Faults faults;
+  EXPECT_EQ(loop_->prepare(), 0);
+  faults.fail(Call::kEpollWait, -EINTR);
+  EXPECT_EQ(loop_->wait(kForever), 1);
+  EXPECT_EQ(loop_->state(), Loop::State::kPending);
+  EXPECT_EQ(loop_->dispatch(), 1);
+  EXPECT_EQ(loop_->state(), Loop::State::kInitial);
+  EXPECT_EQ(said_, "");
+  faults.fail(Call::kEpollWait, -EINTR);
+  EXPECT_EQ(loop_->run(kForever), 1);
+  EXPECT_EQ(loop_->run(0), 0);
+  source->unref();
+}
+
+TEST_F(PollerTest, a_wait_that_fails_leaves_a_loop_that_may_try_again) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  test::Faults faults;
+  faults.fail(Call::kEpollWait, -ENOMEM);
+  EXPECT_EQ(loop_->run(kForever), -ENOMEM);
+  EXPECT_EQ(loop_->state(), Loop::State::kInitial);
+  event.set();
+  EXPECT_EQ(loop_->run(kForever), 1);
+  EXPECT_EQ(said_, "a");
+  source->unref();
+}
+
+TEST_F(PollerTest, setting_the_same_edge_triggered_events_asks_for_the_edge_again) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"), 0, EPOLLIN | EPOLLET);
+  event.set();
+  EXPECT_EQ(drain(), 1);
+  EXPECT_EQ(io(source)->set_events(EPOLLIN | EPOLLET), 0);
+  EXPECT_EQ(drain(), 1);
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(drain(), 1);
+  EXPECT_EQ(said_, "aaa");
+  expect_sound();
+  source->unref();
+}
+
+TEST_F(PollerTest, moving_to_a_descriptor_that_cannot_be_watched_leaves_the_old_one) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  test::EventFd& closed = event_fd();
+  const int number = closed.fd();
+  closed.close();
+  EXPECT_EQ(io(source)->set_fd(number), -EBADF);
+  EXPECT_EQ(io(source)->fd(), event.fd());
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(io(source)->set_fd(number), -EBADF);
+  expect_sound();
+  event.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "a");
+  expect_sound();
+  source->unref();
+}
+
+TEST_F(PollerTest, a_source_may_be_turned_on_before_it_is_moved_away_from_a_closed_descriptor) {
+  test::EventFd& old = event_fd();
+  Source* source = add_io(old.fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  test::EventFd& fresh = event_fd();
+  old.close();
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(io(source)->set_fd(fresh.fd()), 0);
+  expect_sound();
+  EXPECT_EQ(source->enabled(), Enabled::kOn);
+  fresh.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "a");
+  source->unref();
+}
+
+TEST_F(PollerTest, arming_and_firing_take_no_memory) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  event.set();
+  test::Faults faults;
+  faults.fail(Call::kMalloc, -ENOMEM, 0, 1000);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(loop_->run(0), 1);
+    EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+    EXPECT_EQ(loop_->run(0), 0);
+    EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  }
+  EXPECT_EQ(faults.n(Call::kMalloc), 0);
+  source->unref();
+}
+
+}  // namespace
+}  // namespace evenkeel
