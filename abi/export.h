@@ -15,5 +15,5 @@
 #define EVENKEEL_PUBLIC __attribute__((visibility("default")))
 
 #ifdef __cplusplus
-#  define _sd_noexcept_ noexcept
+#define _sd_noexcept_ noexcept
 #endif

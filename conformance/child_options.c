@@ -310,6 +310,7 @@ static void signals_are_sent_until_the_end_was_seen(void** state) {
 }
 
 int main(void) {
+  exit_77_without_pidfds();
   const struct CMUnitTest tests[] = {
       child_test(only_the_three_options_and_direct_children_are_accepted),
       child_test(one_source_a_process_and_loop),

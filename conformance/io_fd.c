@@ -272,9 +272,10 @@ static void a_dup_of_a_disabled_source_wakes_nobody(void** state) {
   set_enabled(&a, SD_EVENT_OFF);
   close(fd);
   assert_result(sd_event_prepare(loop), 0);
-  assert_int_equal(fd_readable(loop, 0),
-                   differs("readiness of get_fd after OFF and close with a dup left, without an iteration between", 0, 1,
-                           "off and on again costs no system call; such a dup can wake the loop once, then never again"));
+  assert_int_equal(
+      fd_readable(loop, 0),
+      differs("readiness of get_fd after OFF and close with a dup left, without an iteration between", 0, 1,
+              "off and on again costs no system call; such a dup can wake the loop once, then never again"));
   assert_result(sd_event_wait(loop, 0), 0);
   raise_eventfd(copy);
   assert_false(fd_readable(loop, 0));

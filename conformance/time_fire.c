@@ -123,7 +123,7 @@ static void an_earlier_timer_that_is_added_later_fires_first(void** state) {
   struct Probe late = {.name = "late"}, early = {.name = "early"}, none = {.name = "none"};
   uint64_t now = clock_usec(CLOCK_MONOTONIC);
   probe_time(loop, &late, CLOCK_MONOTONIC, now + UINT64_C(3600) * 1000000);
-  probe_time(loop, &none, CLOCK_MONOTONIC, now + 1200);
+  probe_time(loop, &none, CLOCK_MONOTONIC, now + UINT64_C(1800) * 1000000);
   assert_result(sd_event_prepare(loop), 0);
   assert_result(sd_event_wait(loop, 0), 0);
   probe_time(loop, &early, CLOCK_MONOTONIC, now + 1000);

@@ -2,9 +2,9 @@
 //
 // Unit tests of clock.h.
 //
-// Idea: `shared_wakeup` is a pure function, so its properties are tested with random windows and offsets: the result lies in
-// the window, on the coarsest grid that has a point there, and is the last such point. The reference is a search that tries
-// the points one by one. Then what the loop makes of it: which value a timerfd gets, and how often.
+// Idea: `shared_wakeup` is a pure function, so its properties are tested with random windows and offsets: the result
+// lies in the window, on the coarsest grid that has a point there, and is the last such point. The reference is a
+// search that tries the points one by one. Then what the loop makes of it: which value a timerfd gets, and how often.
 #include "src/clock.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,8 @@ using kernel::Call;
 constexpr Usec kMinute = 60 * kUsecPerSec;
 constexpr Usec kGrids[] = {kMinute, 10 * kUsecPerSec, kUsecPerSec, 250 * kUsecPerMsec};
 
-// The last point of the grid in the window; kForever if there is none. Walks by whole steps from the first point of all.
+// The last point of the grid in the window; kForever if there is none. Walks by whole steps from the first point of
+// all.
 Usec last_point(Window window, Usec offset, Usec grid) {
   const Usec phase = offset % grid;
   if (window.latest < phase) return kForever;
@@ -70,7 +71,8 @@ TEST(SharedWakeup, holds_for_windows_of_the_size_of_each_grid) {
 
 TEST(SharedWakeup, holds_at_the_beginning_of_time) {
   for (Usec earliest = 0; earliest < 3; ++earliest)
-    for (const Usec latest : {Usec{0}, Usec{1}, Usec{2}, 250 * kUsecPerMsec - 1, 250 * kUsecPerMsec, kUsecPerSec, kMinute})
+    for (const Usec latest :
+         {Usec{0}, Usec{1}, Usec{2}, 250 * kUsecPerMsec - 1, 250 * kUsecPerMsec, kUsecPerSec, kMinute})
       for (const Usec offset : {Usec{0}, Usec{1}, 250 * kUsecPerMsec - 1, kUsecPerSec, kMinute - 1})
         if (latest >= earliest) expect_good({earliest, latest}, offset);
 }
@@ -91,7 +93,8 @@ TEST(SharedWakeup, a_window_without_end_wakes_nobody) {
 }
 
 TEST(SharedWakeup, a_window_of_no_width_wakes_at_its_only_moment) {
-  for (const Usec at : {Usec{0}, Usec{1}, Usec{123'456'789}, kForever - 1}) EXPECT_EQ(shared_wakeup({at, at}, 4711), at);
+  for (const Usec at : {Usec{0}, Usec{1}, Usec{123'456'789}, kForever - 1})
+    EXPECT_EQ(shared_wakeup({at, at}, 4711), at);
 }
 
 TEST(SharedWakeup, of_two_windows_that_were_joined_the_end_is_the_earlier_one) {

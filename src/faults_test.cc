@@ -2,13 +2,13 @@
 //
 // What happens when memory, descriptors or the kernel fail, at every single place.
 //
-// Idea: an operation is run again and again on a fresh loop; in the n-th run its n-th call of the kernel or for memory fails,
-// until a run needs fewer calls than that. After each failure the error is one that the header names, no source and no
-// descriptor is more than before, the invariants hold, the other sources of the loop are dispatched as ever, and the same
-// operation succeeds when it is tried again.
+// Idea: an operation is run again and again on a fresh loop; in the n-th run its n-th call of the kernel or for memory
+// fails, until a run needs fewer calls than that. After each failure the error is one that the header names, no source
+// and no descriptor is more than before, the invariants hold, the other sources of the loop are dispatched as ever, and
+// the same operation succeeds when it is tried again.
 //
-// What a loop keeps for later (the timerfd of a clock, the signalfd of a level) is not a leak; it goes with the loop, and the
-// descriptors are counted after that.
+// What a loop keeps for later (the timerfd of a clock, the signalfd of a level) is not a leak; it goes with the loop,
+// and the descriptors are counted after that.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -200,7 +200,9 @@ TEST_F(FaultsTest, adding_a_descriptor) {
 TEST_F(FaultsTest, adding_a_timer) {
   for (const clockid_t clock : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME}) {
     Operation add;
-    add.run = [=](Loop& loop, Source** ret) { return TimeSource::add(loop, ret, clock, kForever, 0, nullptr, nullptr); };
+    add.run = [=](Loop& loop, Source** ret) {
+      return TimeSource::add(loop, ret, clock, kForever, 0, nullptr, nullptr);
+    };
     add.other_errors = {-EOPNOTSUPP};  // Of a clock that can't be read.
     add.n_failures = 4;
     fail_adding(add);
@@ -263,7 +265,9 @@ TEST_F(FaultsTest, adding_a_child_by_its_pidfd_which_stays_the_callers) {
   const int pidfd = kernel::pidfd_open(pid);
   if (pidfd < 0) GTEST_SKIP() << "no pidfds here";
   Operation add;
-  add.run = [=](Loop& loop, Source** ret) { return ChildSource::add_pidfd(loop, ret, pidfd, WEXITED, nullptr, nullptr); };
+  add.run = [=](Loop& loop, Source** ret) {
+    return ChildSource::add_pidfd(loop, ret, pidfd, WEXITED, nullptr, nullptr);
+  };
   add.other_errors = {-EOPNOTSUPP, -EIO, -ESRCH, -ENOTTY, -EBADF};  // Of /proc/self/fdinfo.
   add.n_failures = 5;
   fail_adding(add);
@@ -349,8 +353,9 @@ class FaultsOfSetters : public FaultsTest {
   }
 
   // Runs `set` on a source of each kind for which `applies`; `same` is whether the source is as it was.
-  void fail_setting(const std::function<int(Source&)>& set, const std::function<bool(Source&)>& unchanged,
-                    int n_failures, const std::function<bool(Source&)>& applies = [](Source&) { return true; }) {
+  void fail_setting(
+      const std::function<int(Source&)>& set, const std::function<bool(Source&)>& unchanged, int n_failures,
+      const std::function<bool(Source&)>& applies = [](Source&) { return true; }) {
     for (const auto& add : adds_) {
       Operation operation;
       bool skipped = false;

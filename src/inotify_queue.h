@@ -5,8 +5,8 @@
 // Idea: each level with inotify sources has one inotify descriptor. Sources of one inode share a watch (an `Inode`),
 // whose mask is the OR of theirs. What one read brings is kept in a buffer and delivered event by event: the one at the
 // head makes its recipients pending, and goes when the last of them has been dispatched or does not want it any more;
-// then the next iteration hands out the next one before it asks the kernel. Not sooner: a ONESHOT source that is turned on
-// again before that loses nothing.
+// then the next iteration hands out the next one before it asks the kernel. Not sooner: a ONESHOT source that is turned
+// on again before that loses nothing.
 //
 // Invariants:
 //  1. `n_recipients_` is the number of sources that are pending (or held back by their rate limit) for the event at the
@@ -130,7 +130,8 @@ class Inotifies {
   List<Inode, InodeOpenTag>& open_paths() { return open_paths_; }
   void close_paths();
 
-  // The next event of a buffer is handed out in the next iteration: its source may be ONESHOT and be turned on again by then.
+  // The next event of a buffer is handed out in the next iteration: its source may be ONESHOT and be turned on again by
+  // then.
   void put_off(InotifyQueue& queue) { buffered_.push_back(queue); }
   bool any_buffered() const { return !buffered_.empty(); }
   void distribute();

@@ -2,8 +2,8 @@
 //
 // Unit tests of intrusive_heap.h.
 //
-// Idea: random programs of push, erase and pop run on the heap and on a std::multiset; after each step the least key is the
-// same, and `valid()` holds. The seed is fixed and named in each failure, so that every run is the same run.
+// Idea: random programs of push, erase and pop run on the heap and on a std::multiset; after each step the least key is
+// the same, and `valid()` holds. The seed is fixed and named in each failure, so that every run is the same run.
 #include "src/intrusive_heap.h"
 
 #include <gtest/gtest.h>

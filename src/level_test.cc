@@ -2,8 +2,8 @@
 //
 // Unit tests of level.h.
 //
-// Idea: `Levels` against a std::map of the same priorities, and the order of one level's queue step by step. Post sources
-// serve as elements: they are armed, but nothing makes them pending unless the test does.
+// Idea: `Levels` against a std::map of the same priorities, and the order of one level's queue step by step. Post
+// sources serve as elements: they are armed, but nothing makes them pending unless the test does.
 #include "src/level.h"
 
 #include <gtest/gtest.h>
@@ -142,7 +142,8 @@ TEST_F(LevelTest, among_its_contemporaries_a_newcomer_from_another_level_is_the_
 }
 
 TEST_F(LevelTest, the_best_of_many_priorities_is_known_whatever_comes_and_goes) {
-  const std::vector<Priority> priorities = {INT64_MIN, INT64_MIN + 1, -1000, -1, 0, 1, 7, 1000, INT64_MAX - 1, INT64_MAX};
+  const std::vector<Priority> priorities = {INT64_MIN, INT64_MIN + 1, -1000,         -1,       0, 1,
+                                            7,         1000,          INT64_MAX - 1, INT64_MAX};
   std::map<Priority, int> model;
   std::vector<Source*> sources;
   for (const Priority priority : priorities)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Loop::check_invariants: whether every structure of a loop is as its header says. In the tests' build of the engine only.
+// Loop::check_invariants: whether every structure of a loop is as its header says. In the tests' build of the engine
+// only.
 //
 // Idea: nothing here trusts a counter, a flag or a link that it can find out by looking at the sources one by one. The
-// counters of each level, the queues of signals and inotify events, the heaps and lists are all counted again. It is slow,
-// and may be called whenever no structure is in the middle of a change: between two calls of the public interface, and in
-// every callback.
+// counters of each level, the queues of signals and inotify events, the heaps and lists are all counted again. It is
+// slow, and may be called whenever no structure is in the middle of a change: between two calls of the public
+// interface, and in every callback.
 //
 // What fails is printed with its line, so that a failing program of the model test says more than that it failed.
 //
@@ -89,9 +90,8 @@ class LoopCheck {
       HOLDS(source.connected() && source.loop() == &loop_);
       HOLDS(source.registered_ != 0);
     });
-    HOLDS(n == count_sources([](Source& source) {
-            return source.watched() && source.watched()->ListNode<StaleTag>::linked();
-          }));
+    HOLDS(n == count_sources(
+                   [](Source& source) { return source.watched() && source.watched()->ListNode<StaleTag>::linked(); }));
     if (poller.eager_) HOLDS(n == 0);
     walk(poller.channels_, [&](Channel& channel) { HOLDS(channel.fd() > 2); });
   }
@@ -208,13 +208,11 @@ class LoopCheck {
     HOLDS(n_fds == count_sources([&](Source& source) {
             return here(source) && source.watched() && source.watched()->ListNode<WatchLevelTag>::linked();
           }));
-    n_fds += walk(level.channels_, [&](Channel& channel) {
-      HOLDS(&channel == level.signals || &channel == level.inotify);
-    });
+    n_fds +=
+        walk(level.channels_, [&](Channel& channel) { HOLDS(&channel == level.signals || &channel == level.inotify); });
     HOLDS(level.n_fds_ == n_fds && level.n_edge_triggered_ == n_edges);
-    HOLDS(level.n_timers_ == count_sources([&](Source& source) {
-            return here(source) && source.kind() == Kind::kTime && source.armed_;
-          }));
+    HOLDS(level.n_timers_ ==
+          count_sources([&](Source& source) { return here(source) && source.kind() == Kind::kTime && source.armed_; }));
     HOLDS(level.n_armed_ == level.n_fds_ + level.n_timers_);
     HOLDS((level.n_armed_ > 0) == level.HeapNode<LevelArmedTag>::in_heap());
     if (level.signals) check_signals(level, *level.signals);
@@ -232,7 +230,8 @@ class LoopCheck {
         if (source.armed_) (void)::sigaddset(&wanted, static_cast<SignalSource&>(source).signo());
         n_pending += source.is_pending();
       }
-      if (source.kind() == Kind::kChild) n_children += static_cast<ChildSource&>(source).ListNode<ChildBySignalTag>::linked();
+      if (source.kind() == Kind::kChild)
+        n_children += static_cast<ChildSource&>(source).ListNode<ChildBySignalTag>::linked();
     });
     const bool source_watches = ::sigismember(&wanted, SIGCHLD) == 1;
     HOLDS(queue.source_watches_sigchld_ == source_watches);
@@ -302,16 +301,15 @@ class LoopCheck {
 
   void check_counts() {
     const auto ignore = [](auto&) {};
-    HOLDS(loop_.n_busy_ == count_sources([](Source& source) {
-            return source.enabled_ != Enabled::kOff && source.keeps_loop_busy();
-          }));
-    HOLDS(walk(loop_.posts_, ignore) == count_sources([](Source& source) {
-            return source.kind() == Kind::kPost && source.armed_;
-          }));
+    HOLDS(loop_.n_busy_ ==
+          count_sources([](Source& source) { return source.enabled_ != Enabled::kOff && source.keeps_loop_busy(); }));
+    HOLDS(walk(loop_.posts_, ignore) ==
+          count_sources([](Source& source) { return source.kind() == Kind::kPost && source.armed_; }));
     const size_t n_children = count_sources([](Source& source) { return source.kind() == Kind::kChild; });
     HOLDS(loop_.children_.by_pid().size() == n_children);
     HOLDS(walk(loop_.children_.by_signal(), ignore) == count_sources([](Source& source) {
-            return source.kind() == Kind::kChild && static_cast<ChildSource&>(source).ListNode<ChildBySignalTag>::linked();
+            return source.kind() == Kind::kChild &&
+                   static_cast<ChildSource&>(source).ListNode<ChildBySignalTag>::linked();
           }));
     for (int signo = 1; signo < _NSIG; ++signo) {
       const SignalSource* source = loop_.signals_.find(signo);

@@ -2,9 +2,9 @@
 //
 // Unit tests of loop.h: who goes next, and what it costs to know.
 //
-// Idea: a callback makes something better ready; whatever that is, it is dispatched next. The fault seam counts the calls that
-// each dispatch costs, so that the promise of doc/dispatch.md ("ask only about what could preempt") is a number here. Time
-// never decides a test: where a clock has to move on, the test waits until it has.
+// Idea: a callback makes something better ready; whatever that is, it is dispatched next. The fault seam counts the
+// calls that each dispatch costs, so that the promise of doc/dispatch.md ("ask only about what could preempt") is a
+// number here. Time never decides a test: where a clock has to move on, the test waits until it has.
 #include "src/loop.h"
 
 #include <gtest/gtest.h>
@@ -87,11 +87,11 @@ TEST_F(LoopDispatch, a_better_descriptor_that_becomes_ready_in_a_callback_goes_n
               -1));
   test::EventFd& trigger = event_fd();
   keep(add_io(trigger.fd(), handler([&](Source*) {
-    trigger.clear();
-    better.set();
-    said_ += 't';
-    return 0;
-  })));
+                trigger.clear();
+                better.set();
+                said_ += 't';
+                return 0;
+              })));
   trigger.set();
   keep_ready(3);
   run(5);
@@ -114,10 +114,11 @@ TEST_F(LoopDispatch, a_better_timer_that_is_due_in_a_callback_goes_next) {
   const Usec at = monotonic() + 2 * kUsecPerMsec;
   keep(add_time(at, say("T"), -1));
   keep(add_defer(handler([&](Source*) {
-    while (monotonic() < at) continue;
-    said_ += 't';
-    return 0;
-  }), -1));
+                   while (monotonic() < at) continue;
+                   said_ += 't';
+                   return 0;
+                 }),
+                 -1));
   keep_ready(3);
   run(5);
   EXPECT_EQ(said_, "tT...");
@@ -154,10 +155,11 @@ TEST_F(LoopDispatch, a_better_source_that_a_callback_adds_or_turns_on_goes_next)
   keep(add_defer(handler([&](Source*) {
     EXPECT_EQ(off->set_enabled(Enabled::kOn), 0);
     keep(add_defer(handler([&](Source*) {
-      EXPECT_EQ(off->set_enabled(Enabled::kOff), 0);
-      said_ += 'A';
-      return 0;
-    }), -3));
+                     EXPECT_EQ(off->set_enabled(Enabled::kOff), 0);
+                     said_ += 'A';
+                     return 0;
+                   }),
+                   -3));
     said_ += 't';
     return 0;
   })));
@@ -182,10 +184,10 @@ TEST_F(LoopDispatch, what_is_worse_or_as_good_does_not_jump_the_queue) {
   test::EventFd& equal = event_fd();
   test::EventFd& worse = event_fd();
   keep(add_io(equal.fd(), handler([&](Source*) {
-    equal.clear();
-    said_ += '=';
-    return 0;
-  })));
+                equal.clear();
+                said_ += '=';
+                return 0;
+              })));
   keep(add_io(worse.fd(), handler([&](Source*) {
                 worse.clear();
                 said_ += '<';
@@ -400,7 +402,8 @@ TEST_F(LoopDispatch, the_steps_of_an_iteration_leave_the_states_that_the_next_on
   EXPECT_EQ(prepared->set_prepare([](Source* source, void*) {
     EXPECT_EQ(source->loop()->state(), State::kPreparing);
     return 0;
-  }), 0);
+  }),
+            0);
   EXPECT_EQ(loop_->state(), State::kInitial);
   EXPECT_EQ(loop_->prepare(), 1);
   EXPECT_EQ(loop_->state(), State::kPending);
@@ -459,7 +462,8 @@ TEST_F(LoopDispatch, an_exit_that_is_asked_for_between_prepare_and_wait_does_not
 
 TEST_F(LoopDispatch, an_exit_source_that_stays_on_is_dispatched_until_it_is_off) {
   int n = 0;
-  Source* source = keep(add_exit(handler([&](Source* self) { return ++n == 3 ? self->set_enabled(Enabled::kOff) : 0; })));
+  Source* source =
+      keep(add_exit(handler([&](Source* self) { return ++n == 3 ? self->set_enabled(Enabled::kOff) : 0; })));
   EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
   loop_->exit(0);
   EXPECT_EQ(loop_->run_until_finished(), 0);
@@ -479,9 +483,8 @@ TEST_F(LoopDispatch, a_loop_that_exits_when_idle_ends_when_only_posts_and_exit_s
   keep(add_exit(say("e")));
   Source* off = keep(add_io(event_fd().fd(), say("i")));
   EXPECT_EQ(off->set_enabled(Enabled::kOff), 0);
-  Source* twice = keep(add_defer(handler([n = 0](Source* self) mutable {
-    return ++n < 2 ? self->set_enabled(Enabled::kOneshot) : 0;
-  })));
+  Source* twice = keep(
+      add_defer(handler([n = 0](Source* self) mutable { return ++n < 2 ? self->set_enabled(Enabled::kOneshot) : 0; })));
   EXPECT_NE(twice, nullptr);
   EXPECT_EQ(loop_->run_until_finished(), 0);
   // The post source is not dispatched for the last of the defers: the exit comes first.
@@ -491,9 +494,10 @@ TEST_F(LoopDispatch, a_loop_that_exits_when_idle_ends_when_only_posts_and_exit_s
 TEST_F(LoopDispatch, a_rate_limited_source_keeps_a_loop_that_exits_when_idle) {
   loop_->set_exit_on_idle(true);
   Source* source = keep(add_defer(handler([&](Source* self) {
-    said_ += 'd';
-    return said_.size() == 2 ? self->set_enabled(Enabled::kOff) : 0;
-  }), 0, Enabled::kOn));
+                                    said_ += 'd';
+                                    return said_.size() == 2 ? self->set_enabled(Enabled::kOff) : 0;
+                                  }),
+                                  0, Enabled::kOn));
   EXPECT_EQ(source->set_rate_limit(kUsecPerMsec, 1), 0);
   EXPECT_EQ(loop_->run_until_finished(), 0);
   EXPECT_EQ(said_, "dd");
@@ -514,9 +518,9 @@ TEST_F(LoopDispatch, the_watchdog_is_fed_in_a_batch_that_does_not_end) {
   ASSERT_EQ(unsetenv("WATCHDOG_PID"), 0);
   keep(add_defer(say(""), 0, Enabled::kOn));
   test::Faults faults;
+  const Usec begin = monotonic();
   EXPECT_EQ(loop_->set_watchdog(true), 1);
   EXPECT_EQ(faults.n(Call::kSendmsg), 1);
-  const Usec begin = monotonic();
   while (faults.n(Call::kSendmsg) < 4) ASSERT_EQ(loop_->run(0), 1);
   EXPECT_GE(monotonic(), begin + 3 * 20'000 / 4) << "never more often than every quarter of the period";
   EXPECT_EQ(faults.n(Call::kEpollWait) + faults.n(Call::kPoll), 0);
@@ -579,8 +583,8 @@ TEST_F(LoopDispatch, a_post_source_that_the_callback_adds_follows_that_very_disp
 TEST_F(LoopDispatch, prepare_callbacks_run_once_an_iteration_by_priority) {
   std::string prepared;
   const auto add = [&](const char* name, Priority priority) {
-    Source* source = keep(add_io(event_fd().fd(), handler([&prepared, name](Source*) { return prepared += name, 0; }),
-                                 priority));
+    Source* source =
+        keep(add_io(event_fd().fd(), handler([&prepared, name](Source*) { return prepared += name, 0; }), priority));
     EXPECT_EQ(source->set_prepare(test::Handler::call), 0);
     return source;
   };

@@ -2,16 +2,16 @@
 //
 // Random programs on a loop and on a naive model of it.
 //
-// Idea: the model is a vector of what is pending, sorted by priority and then by the iteration in which it became so, and is
-// searched from the front; the engine has levels, heaps and lists. A program adds, frees, enables, disables and reorders
-// sources, makes descriptors ready and timers due, from outside and from inside callbacks, and runs iterations. After each
-// step both agree on who is pending and who was dispatched, and `check_invariants` holds.
+// Idea: the model is a vector of what is pending, sorted by priority and then by the iteration in which it became so,
+// and is searched from the front; the engine has levels, heaps and lists. A program adds, frees, enables, disables and
+// reorders sources, makes descriptors ready and timers due, from outside and from inside callbacks, and runs
+// iterations. After each step both agree on who is pending and who was dispatched, and `check_invariants` holds.
 //
-// What one report of the kernel made pending has no order among itself that a program could rely on; the model lets any of
-// such a group go first. Everything else has exactly one order.
+// What one report of the kernel made pending has no order among itself that a program could rely on; the model lets any
+// of such a group go first. Everything else has exactly one order.
 //
-// Apart from the model, one promise is tested by looking at the world itself: no source is ever dispatched while a source of
-// better priority is on and ready.
+// Apart from the model, one promise is tested by looking at the world itself: no source is ever dispatched while a
+// source of better priority is on and ready.
 //
 // Seeds are fixed. A failing one is named with the steps up to the failure.
 #include <gtest/gtest.h>
@@ -112,8 +112,8 @@ class Program {
 
   // --- What the loop's iteration does. ---
 
-  // The kernel's news reach the queue: all of them when nothing is pending; else those of better priority, and of the same
-  // when the first of it became pending after the kernel was last asked about everything.
+  // The kernel's news reach the queue: all of them when nothing is pending; else those of better priority, and of the
+  // same when the first of it became pending after the kernel was last asked about everything.
   void ask() {
     const std::vector<Entry*> first = first_ones();
     const uint64_t group = ++last_group_;

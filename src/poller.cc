@@ -16,9 +16,7 @@ constexpr uint32_t kRegistrationMask = 0x7FFFFFFFU;
 
 }  // namespace
 
-uint64_t Poller::handle(const WatchedSource& source) {
-  return uint64_t{source.registration_} << 32U | source.slot();
-}
+uint64_t Poller::handle(const WatchedSource& source) { return uint64_t{source.registration_} << 32U | source.slot(); }
 
 uint64_t Poller::handle(const Channel& channel) { return kChannelBit | reinterpret_cast<uintptr_t>(&channel); }
 
@@ -111,7 +109,8 @@ void Poller::forget(WatchedSource& source) {
 }
 
 int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
-  // What is to be confirmed of the old descriptor, which may be closed, is of no interest if the new one can be watched.
+  // What is to be confirmed of the old descriptor, which may be closed, is of no interest if the new one can be
+  // watched.
   const bool stale = source.ListNode<StaleTag>::linked();
   source.ListNode<StaleTag>::unlink();
   flush();

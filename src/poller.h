@@ -9,14 +9,14 @@
 // Invariants:
 //  1. `registered_` of a source is the event mask that the kernel was given last, or 0 if it has none of us.
 //  2. A source whose registration differs from what it wants, or has to be confirmed, is on `stale_`; `flush()` settles
-//     all of them, and is called before every wait, before `prepare` returns, and before a new registration is made. The
-//     last because a removal that came later could hit a newer registration of the same descriptor number. Between
+//     all of them, and is called before every wait, before `prepare` returns, and before a new registration is made.
+//     The last because a removal that came later could hit a newer registration of the same descriptor number. Between
 //     `prepare` and `wait` nothing is put off.
 //  3. A new registration is made at once: its errors belong to the call that asked for it.
 //  4. epoll gives back a handle (slot and number of the registration), never a pointer to a source. A registration that
-//     nobody can remove any more (the descriptor was closed while a duplicate of it stayed open) is noticed by its handle
-//     when its source is gone, off, or has another registration; then the whole epoll set is made anew under the same
-//     number.
+//     nobody can remove any more (the descriptor was closed while a duplicate of it stayed open) is noticed by its
+//     handle when its source is gone, off, or has another registration; then the whole epoll set is made anew under the
+//     same number.
 //
 // Forks: a child shares the set with its parent. Once it has said so by `abandon()` nothing here reaches the kernel.
 #pragma once

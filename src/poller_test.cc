@@ -2,9 +2,9 @@
 //
 // Unit tests of poller.h: what reaches the kernel, when, and what must never do so.
 //
-// Idea: every epoll_ctl is counted by the fault seam, and what the kernel has registered is read from /proc/self/fdinfo. The
-// program under test is a nasty one: it closes descriptors behind the loop's back, gets their numbers again, and keeps
-// duplicates of them.
+// Idea: every epoll_ctl is counted by the fault seam, and what the kernel has registered is read from
+// /proc/self/fdinfo. The program under test is a nasty one: it closes descriptors behind the loop's back, gets their
+// numbers again, and keeps duplicates of them.
 #include "src/poller.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,8 @@ class PollerTest : public test::LoopTest {
     }
     return n;
   }
-  // Whether the loop sleeps: nothing is pending, and its descriptor is not readable. Gives it a few iterations to settle.
+  // Whether the loop sleeps: nothing is pending, and its descriptor is not readable. Gives it a few iterations to
+  // settle.
   bool sleeps() {
     for (int i = 0; i < 3; ++i) {
       const int r = loop_->prepare();
@@ -363,7 +364,7 @@ TEST_F(PollerTest, a_set_that_was_made_anew_knows_timers_signals_and_all_sources
   (void)::close(duplicate);
 }
 
-TEST_F(PollerTest, more_ready_descriptors_than_one_call_reports_are_served_in_the_order_in_which_they_became_ready) {
+TEST_F(PollerTest, more_ready_descriptors_than_one_call_reports_are_all_served_in_order) {
   constexpr size_t kMany = 1500;
   struct rlimit before = {};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -388,9 +389,12 @@ TEST_F(PollerTest, more_ready_descriptors_than_one_call_reports_are_served_in_th
   for (size_t i = 0; i < kMany; ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), std::mt19937(1));
   for (const size_t i : order) events[i]->set();
+  // The last one that became ready is the most important one, and so the first to be served.
+  EXPECT_EQ(sources[order.back()]->set_priority(-1), 0);
   test::Faults faults;
   for (size_t i = 0; i < kMany; ++i) ASSERT_EQ(loop_->run(0), 1);
   EXPECT_EQ(faults.n(Call::kEpollWait), 2);
+  std::rotate(order.begin(), order.end() - 1, order.end());
   EXPECT_EQ(served, order);
   EXPECT_EQ(loop_->run(0), 0);
   for (Source* source : sources) source->unref();
@@ -474,6 +478,47 @@ TEST_F(PollerTest, setting_the_same_edge_triggered_events_asks_for_the_edge_agai
   source->unref();
 }
 
+TEST_F(PollerTest, a_pending_source_gathers_what_happens_until_its_dispatch) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  uint32_t seen = 0;
+  Source* source = add_io(ends[0], handler([&](Source* self) {
+                            seen = io(self)->revents();
+                            return self->set_enabled(Enabled::kOff);
+                          }),
+                          0, EPOLLIN | EPOLLOUT);
+  // What is better makes the loop ask again about everything.
+  Source* better = add_io(event_fd().fd(), say("b"), -1, EPOLLIN | EPOLLET);
+  EXPECT_EQ(loop_->prepare(), 0);
+  EXPECT_EQ(loop_->wait(0), 1);
+  EXPECT_EQ(io(source)->revents(), static_cast<uint32_t>(EPOLLOUT));
+  EXPECT_EQ(::write(ends[1], "x", 1), 1);
+  // Between two dispatches: the first one is of something else.
+  Source* other = add_defer(say("d"), -1);
+  EXPECT_EQ(loop_->dispatch(), 1);
+  EXPECT_EQ(said_, "d");
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(seen, static_cast<uint32_t>(EPOLLIN | EPOLLOUT));
+  for (Source* each : {source, better, other}) each->unref();
+  for (const int end : ends) (void)::close(end);
+}
+
+TEST_F(PollerTest, setting_other_events_forgets_what_was_pending) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"));
+  event.set();
+  EXPECT_EQ(loop_->prepare(), 0);
+  EXPECT_EQ(loop_->wait(0), 1);
+  EXPECT_TRUE(source->is_pending());
+  EXPECT_EQ(io(source)->set_events(EPOLLPRI), 0);
+  EXPECT_FALSE(source->is_pending());
+  EXPECT_EQ(loop_->dispatch(), 1);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(said_, "");
+  expect_sound();
+  source->unref();
+}
+
 TEST_F(PollerTest, moving_to_a_descriptor_that_cannot_be_watched_leaves_the_old_one) {
   test::EventFd& event = event_fd();
   Source* source = add_io(event.fd(), say("a"));
@@ -483,6 +528,7 @@ TEST_F(PollerTest, moving_to_a_descriptor_that_cannot_be_watched_leaves_the_old_
   EXPECT_EQ(io(source)->set_fd(number), -EBADF);
   EXPECT_EQ(io(source)->fd(), event.fd());
   EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(io(source)->set_events(EPOLLIN | EPOLLPRI), 0);
   EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
   EXPECT_EQ(io(source)->set_fd(number), -EBADF);
   expect_sound();

@@ -2,8 +2,9 @@
 //
 // Unit tests of process.h.
 //
-// Idea: a token is true in the process that drew it and false in every other one, however that was made: by fork, by a clone
-// that the C library does not see, or as a grandchild. Each child reports by its exit code which of its checks failed.
+// Idea: a token is true in the process that drew it and false in every other one, however that was made: by fork, by a
+// clone that the C library does not see, or as a grandchild. Each child reports by its exit code which of its checks
+// failed.
 #include "src/process.h"
 
 #include <gtest/gtest.h>
@@ -51,9 +52,7 @@ TEST(Process, a_forked_child_is_another_one_and_draws_its_own_token) {
 
 TEST(Process, a_grandchild_is_neither_its_parent_nor_its_grandparent) {
   const uint64_t token = Process::draw();
-  const auto grandchild = [&](uint64_t parents) {
-    return check_child(parents) + (Process::is(token) ? 32 : 0);
-  };
+  const auto grandchild = [&](uint64_t parents) { return check_child(parents) + (Process::is(token) ? 32 : 0); };
   EXPECT_EQ(test::in_child([&] {
               const uint64_t mine = Process::draw();
               return test::in_child([&] { return grandchild(mine); });

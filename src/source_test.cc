@@ -2,12 +2,13 @@
 //
 // Unit tests of source.h: what a callback may do to its own source, to others, and to the loop.
 //
-// Idea: for each kind of source three of them are pending at once; the callback that runs first does one thing, to itself or
-// to another that is pending still. Every pair of a kind and a deed is a test of its own. After it the invariants hold, the
-// rest of the sources is dispatched, and nothing is left: address and leak sanitizer are the judges of the memory, the fixture
-// of descriptors.
+// Idea: for each kind of source three of them are pending at once; the callback that runs first does one thing, to
+// itself or to another that is pending still. Every pair of a kind and a deed is a test of its own. After it the
+// invariants hold, the rest of the sources is dispatched, and nothing is left: address and leak sanitizer are the
+// judges of the memory, the fixture of descriptors.
 //
-// The signals that are used stay blocked from the beginning to the end of each test, so that none of them is ever delivered.
+// The signals that are used stay blocked from the beginning to the end of each test, so that none of them is ever
+// delivered.
 #include "src/source.h"
 
 #include <gtest/gtest.h>
@@ -48,12 +49,24 @@ enum class Deed {
   kFailAndUnrefItself,
   kFailAndExit,
 };
-constexpr Deed kDeeds[] = {Deed::kUnrefItself,    Deed::kUnrefAnother,   Deed::kUnrefAll,
-                           Deed::kDisableItself,  Deed::kDisableAnother, Deed::kReenableItself,
-                           Deed::kTurnAnotherOffAndOn, Deed::kRaiseItself, Deed::kRaiseAnother,
-                           Deed::kLowerAnother,   Deed::kLetGoOfItself,  Deed::kLetGoOfAnother,
-                           Deed::kDropTheLoop,    Deed::kDropTheLoopAndTheOthers, Deed::kAddAnother,
-                           Deed::kExit,           Deed::kFail,           Deed::kFailAndUnrefItself,
+constexpr Deed kDeeds[] = {Deed::kUnrefItself,
+                           Deed::kUnrefAnother,
+                           Deed::kUnrefAll,
+                           Deed::kDisableItself,
+                           Deed::kDisableAnother,
+                           Deed::kReenableItself,
+                           Deed::kTurnAnotherOffAndOn,
+                           Deed::kRaiseItself,
+                           Deed::kRaiseAnother,
+                           Deed::kLowerAnother,
+                           Deed::kLetGoOfItself,
+                           Deed::kLetGoOfAnother,
+                           Deed::kDropTheLoop,
+                           Deed::kDropTheLoopAndTheOthers,
+                           Deed::kAddAnother,
+                           Deed::kExit,
+                           Deed::kFail,
+                           Deed::kFailAndUnrefItself,
                            Deed::kFailAndExit};
 constexpr const char* kDeedNames[] = {"unref_itself",
                                       "unref_another",
@@ -295,7 +308,8 @@ class Lifetime : public test::LoopTest {
 class LifetimeOfEachKind : public Lifetime, public ::testing::WithParamInterface<std::tuple<Sort, Deed>> {};
 
 TEST_P(LifetimeOfEachKind, allows_a_callback_to) {
-  const auto [sort, deed] = GetParam();
+  const Sort sort = std::get<0>(GetParam());
+  const Deed deed = std::get<1>(GetParam());
   int n_calls = 0;
   test::Handler* then = handler([&](Source* self) { return n_calls++ == 0 ? commit(deed, sort, self) : 0; });
   for (int i = 0; i < 3; ++i) add_ready(sort, then);
@@ -370,9 +384,8 @@ TEST_P(LifetimeOfFloating, may_stop_floating) {
   EXPECT_TRUE(source->loop()->check_invariants());
 }
 
-INSTANTIATE_TEST_SUITE_P(Source, LifetimeOfFloating, ::testing::ValuesIn(kSorts), [](const auto& info) {
-  return kSortNames[static_cast<size_t>(info.param)];
-});
+INSTANTIATE_TEST_SUITE_P(Source, LifetimeOfFloating, ::testing::ValuesIn(kSorts),
+                         [](const auto& info) { return kSortNames[static_cast<size_t>(info.param)]; });
 
 // Where a callback that is not the event's own may do the same.
 TEST_F(Lifetime, a_prepare_callback_may_do_any_of_these_deeds) {
@@ -383,7 +396,8 @@ TEST_F(Lifetime, a_prepare_callback_may_do_any_of_these_deeds) {
     }
     int n_prepared = 0;
     test::Handler* then = handler([](Source*) { return 0; });
-    test::Handler* prepare = handler([&](Source* self) { return n_prepared++ == 0 ? commit(deed, Sort::kIo, self) : 0; });
+    test::Handler* prepare =
+        handler([&](Source* self) { return n_prepared++ == 0 ? commit(deed, Sort::kIo, self) : 0; });
     for (int i = 0; i < 3; ++i) {
       Source* source = add_ready(Sort::kIo, then);
       EXPECT_EQ(source->set_prepare(test::Handler::call), 0);

@@ -2,12 +2,12 @@
 //
 // What the unit tests of the engine share. Never part of the library.
 //
-// Idea: every test runs on a loop of its own inside a fixture that counts the process' descriptors before and after, so that
-// a leak is a failure of the test that made it. `Faults` is the seam of kernel.h with a counter for each call: tests say how
-// often the kernel was asked, and which of its answers shall be an error.
+// Idea: every test runs on a loop of its own inside a fixture that counts the process' descriptors before and after, so
+// that a leak is a failure of the test that made it. `Faults` is the seam of kernel.h with a counter for each call:
+// tests say how often the kernel was asked, and which of its answers shall be an error.
 //
-// Callbacks of the engine are plain functions with a pointer; `Handler` turns any lambda into one of them for each kind. It
-// belongs to the test and so outlives the source that uses it, whatever the callback frees.
+// Callbacks of the engine are plain functions with a pointer; `Handler` turns any lambda into one of them for each
+// kind. It belongs to the test and so outlives the source that uses it, whatever the callback frees.
 #pragma once
 
 #include <dirent.h>
@@ -40,8 +40,8 @@ inline int count_fds() {
   return n;
 }
 
-// For tests of what a process decides once and for all. True in a process that runs this test alone; else such a process is
-// started, has to pass, and false comes back.
+// For tests of what a process decides once and for all. True in a process that runs this test alone; else such a
+// process is started, has to pass, and false comes back.
 inline bool alone() {
   if (::getenv("EVENKEEL_TEST_ALONE")) return true;
   const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();

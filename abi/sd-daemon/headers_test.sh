@@ -132,7 +132,7 @@ try() {  # COMPILER SUFFIX OPTION...
       case "$*" in *gnu89*) continue ;; esac
       ;;
     esac
-    # shellcheck disable=SC2086 - the options are words
+    # shellcheck disable=SC2086 # the options are words
     if "$compiler" "$@" -Wall $strict -Werror -fsyntax-only -I"$include" -I"$theirs" "$work/$name.$suffix" \
       >"$work/log" 2>&1; then
       passed=$((passed + 1))

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /* The release of the library at hand, as "0.1.0". Of static duration, never NULL. Since 0.1. */
-const char *evenkeel_version(void);
+const char* evenkeel_version(void);
 
 #ifdef __cplusplus
 }

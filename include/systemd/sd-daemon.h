@@ -11,8 +11,8 @@
  *  2. `unset_environment`, where it is not 0, takes the variables that the call reads out of the environment, also when
  *     the call fails: children do not inherit them, and a later call finds nothing. As with all writing of the
  *     environment, no other thread may use the environment then.
- *  3. Programs that gained privileges when they were executed (set-user-ID, file capabilities) see the variables too; one
- *     that anybody may execute must clear its environment first.
+ *  3. Programs that gained privileges when they were executed (set-user-ID, file capabilities) see the variables too;
+ * one that anybody may execute must clear its environment first.
  *  4. Descriptors that are passed in stay the caller's, and stay open.
  *
  * Every call may be made in any thread and in a forked child, which acts in its own name. The number in brackets is the
@@ -28,7 +28,7 @@
 #include "_sd-common.h"
 
 #ifndef _sd_noexcept_
-#  define _sd_noexcept_
+#define _sd_noexcept_
 #endif
 
 _SD_BEGIN_DECLARATIONS;
@@ -62,7 +62,7 @@ int sd_listen_fds(int unset_environment) _sd_noexcept_;
  * written when the result is positive.
  *
  * Also -EINVAL: more or fewer names than descriptors. -ENOMEM. */
-int sd_listen_fds_with_names(int unset_environment, char ***ret_names) _sd_noexcept_;
+int sd_listen_fds_with_names(int unset_environment, char*** ret_names) _sd_noexcept_;
 
 /* ---- What is this descriptor? 1: what was asked for, 0: something else ----
  *
@@ -70,11 +70,11 @@ int sd_listen_fds_with_names(int unset_environment, char ***ret_names) _sd_noexc
  * errors of looking at it are returned. */
 
 /* [209] A FIFO or pipe; with a `path`, the one that is found there. */
-int sd_is_fifo(int fd, const char *path) _sd_noexcept_;
+int sd_is_fifo(int fd, const char* path) _sd_noexcept_;
 
 /* [209] A character device or regular file, as those of /proc and /sys are; with a `path`, the file or a node of the
  * device that is found there. */
-int sd_is_special(int fd, const char *path) _sd_noexcept_;
+int sd_is_special(int fd, const char* path) _sd_noexcept_;
 
 /* [209] A socket of this `family` (AF_UNSPEC: any) and `type` (0: any), which was given to listen() (`listening` >
  * 0), was not (0), or either (< 0, which is right for all but connections).
@@ -92,19 +92,19 @@ int sd_is_socket_inet(int fd, int family, int type, int listening, uint16_t port
  *
  * -EINVAL: no address, one that is too short for its family, or a negative type.
  * -ENOBUFS: not even room for a family. -EPFNOSUPPORT: neither AF_INET nor AF_INET6. */
-int sd_is_socket_sockaddr(int fd, int type, const struct sockaddr *addr, unsigned addr_len, int listening)
-    _sd_noexcept_;
+int sd_is_socket_sockaddr(int fd, int type, const struct sockaddr* addr, unsigned addr_len,
+                          int listening) _sd_noexcept_;
 
 /* [209] A socket of AF_UNIX, bound to `path` if that is not NULL. `length` 0: `path` is a string. Otherwise the
  * address has so many bytes; an abstract one counts and begins with its NUL.
  *
  * -EINVAL: a negative type. */
-int sd_is_socket_unix(int fd, int type, int listening, const char *path, size_t length) _sd_noexcept_;
+int sd_is_socket_unix(int fd, int type, int listening, const char* path, size_t length) _sd_noexcept_;
 
 /* [209] A POSIX message queue; with a `path`, the queue of that name ("/name"), as found in /dev/mqueue.
  *
  * -EINVAL: the name does not begin with '/'. -ENOENT: no such queue (here it is an error), or nothing mounted there. */
-int sd_is_mq(int fd, const char *path) _sd_noexcept_;
+int sd_is_mq(int fd, const char* path) _sd_noexcept_;
 
 /* ---- Telling the manager ----
  *
@@ -121,27 +121,27 @@ int sd_is_mq(int fd, const char *path) _sd_noexcept_;
  * `pid` other than 0: on behalf of that process. Without the privilege for it, in the name of the caller after all. */
 
 /* [209] */
-int sd_notify(int unset_environment, const char *state) _sd_noexcept_;
+int sd_notify(int unset_environment, const char* state) _sd_noexcept_;
 
 /* [209] The message from printf()'s format and arguments. Also -ENOMEM. */
-int sd_notifyf(int unset_environment, const char *format, ...) _sd_noexcept_ _sd_printf_(2, 3);
+int sd_notifyf(int unset_environment, const char* format, ...) _sd_noexcept_ _sd_printf_(2, 3);
 
 /* [214] */
-int sd_pid_notify(pid_t pid, int unset_environment, const char *state) _sd_noexcept_;
+int sd_pid_notify(pid_t pid, int unset_environment, const char* state) _sd_noexcept_;
 
 /* [214] Also -ENOMEM. */
-int sd_pid_notifyf(pid_t pid, int unset_environment, const char *format, ...) _sd_noexcept_ _sd_printf_(3, 4);
+int sd_pid_notifyf(pid_t pid, int unset_environment, const char* format, ...) _sd_noexcept_ _sd_printf_(3, 4);
 
 /* [219] With copies of `n_fds` descriptors, which the manager may keep for us (FDSTORE=1).
  *
  * -EINVAL: `fds` is NULL and `n_fds` is not 0, or more than 253 of them. -EBADF: one is not open.
  * -EOPNOTSUPP: vsock carries no descriptors. */
-int sd_pid_notify_with_fds(pid_t pid, int unset_environment, const char *state, const int *fds, unsigned n_fds)
-    _sd_noexcept_;
+int sd_pid_notify_with_fds(pid_t pid, int unset_environment, const char* state, const int* fds,
+                           unsigned n_fds) _sd_noexcept_;
 
 /* [254] The same with printf()'s format and arguments. Also -ENOMEM. */
-int sd_pid_notifyf_with_fds(pid_t pid, int unset_environment, const int *fds, size_t n_fds, const char *format, ...)
-    _sd_noexcept_ _sd_printf_(5, 6);
+int sd_pid_notifyf_with_fds(pid_t pid, int unset_environment, const int* fds, size_t n_fds, const char* format,
+                            ...) _sd_noexcept_ _sd_printf_(5, 6);
 
 /* [246] Waits until the manager has taken all messages that were sent before, at most `timeout_usec` microseconds
  * from now; UINT64_MAX: without a limit. 1: it has. 0: $NOTIFY_SOCKET is not set.
@@ -157,7 +157,7 @@ int sd_pid_notify_barrier(pid_t pid, int unset_environment, uint64_t timeout_use
  * process. A good rhythm is half of it. sd_event_set_watchdog() does all of this.
  *
  * -EINVAL, -ERANGE: a variable is no number, or one that can't be. */
-int sd_watchdog_enabled(int unset_environment, uint64_t *ret_usec) _sd_noexcept_;
+int sd_watchdog_enabled(int unset_environment, uint64_t* ret_usec) _sd_noexcept_;
 
 /* ---- The system ---- */
 

@@ -48,7 +48,7 @@
 #include "_sd-common.h"
 
 #ifndef _sd_noexcept_
-#  define _sd_noexcept_
+#define _sd_noexcept_
 #endif
 
 _SD_BEGIN_DECLARATIONS;
@@ -57,7 +57,7 @@ typedef struct sd_event sd_event;
 typedef struct sd_event_source sd_event_source;
 
 /* In place of any loop that is passed in: the default loop of the calling thread. */
-#define SD_EVENT_DEFAULT ((sd_event *) 1)
+#define SD_EVENT_DEFAULT ((sd_event*)1)
 
 /* Whether a source waits for its event. */
 enum {
@@ -100,26 +100,26 @@ enum {
  * block. */
 
 /* Of defer, post, exit and pressure sources, which have nothing to tell; also for prepare and for rate limits. */
-typedef int (*sd_event_handler_t)(sd_event_source *s, void *userdata);
+typedef int (*sd_event_handler_t)(sd_event_source* s, void* userdata);
 
 /* `revents`: what was seen, as in epoll_wait(2): what the source asked for, and EPOLLERR and EPOLLHUP in any case. */
-typedef int (*sd_event_io_handler_t)(sd_event_source *s, int fd, uint32_t revents, void *userdata);
+typedef int (*sd_event_io_handler_t)(sd_event_source* s, int fd, uint32_t revents, void* userdata);
 
 /* `usec`: the time that was set. For the time that it is, see sd_event_now(). */
-typedef int (*sd_event_time_handler_t)(sd_event_source *s, uint64_t usec, void *userdata);
+typedef int (*sd_event_time_handler_t)(sd_event_source* s, uint64_t usec, void* userdata);
 
 /* `si`: the signal, as in signalfd(2). */
-typedef int (*sd_event_signal_handler_t)(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata);
+typedef int (*sd_event_signal_handler_t)(sd_event_source* s, const struct signalfd_siginfo* si, void* userdata);
 
 /* `si`: the change of state, as in waitid(2). A type of its own only where the C library has siginfo_t (POSIX). */
 #if defined _GNU_SOURCE || (defined _POSIX_C_SOURCE && _POSIX_C_SOURCE >= 199309L)
-typedef int (*sd_event_child_handler_t)(sd_event_source *s, const siginfo_t *si, void *userdata);
+typedef int (*sd_event_child_handler_t)(sd_event_source* s, const siginfo_t* si, void* userdata);
 #else
-typedef void *sd_event_child_handler_t;
+typedef void* sd_event_child_handler_t;
 #endif
 
 /* `event`: one event with its name, as in inotify(7). Its watch descriptor is the library's. */
-typedef int (*sd_event_inotify_handler_t)(sd_event_source *s, const struct inotify_event *event, void *userdata);
+typedef int (*sd_event_inotify_handler_t)(sd_event_source* s, const struct inotify_event* event, void* userdata);
 
 /* Called once, when a source is really freed. The source is gone, and so may be the loop, unless the callback knows of
  * a reference on it. */
@@ -133,17 +133,17 @@ typedef _sd_destroy_t sd_event_destroy_t;
 
 /* [221] The default loop of this thread. `*e` gets a reference on it: the first one (1: it was made) or a further one
  * (0). It is freed like any other, and the next call makes a new one. `e` NULL: makes none; 1 if there is one or 0. */
-int sd_event_default(sd_event **e) _sd_noexcept_;
+int sd_event_default(sd_event** e) _sd_noexcept_;
 
 /* [221] A new loop; `*e` gets its first reference. */
-int sd_event_new(sd_event **e) _sd_noexcept_;
+int sd_event_new(sd_event** e) _sd_noexcept_;
 
 /* [221] One reference more. Returns the loop, NULL for NULL or where there is no default loop. */
-sd_event *sd_event_ref(sd_event *e) _sd_noexcept_;
+sd_event* sd_event_ref(sd_event* e) _sd_noexcept_;
 
 /* [221] One reference less; with the last one the loop ends, and its floating sources with it. NULL is no harm. Returns
  * NULL. */
-sd_event *sd_event_unref(sd_event *e) _sd_noexcept_;
+sd_event* sd_event_unref(sd_event* e) _sd_noexcept_;
 
 /* ---- Iterations: sd_event_run(3), sd_event_wait(3) ----
  *
@@ -169,45 +169,45 @@ sd_event *sd_event_unref(sd_event *e) _sd_noexcept_;
 /* [221] Begins an iteration: calls the prepare callbacks, best priority first. 1: dispatch is next, 0: wait.
  *
  * -EREMOTEIO: it is the default loop of another thread. */
-int sd_event_prepare(sd_event *e) _sd_noexcept_;
+int sd_event_prepare(sd_event* e) _sd_noexcept_;
 
 /* [221] Waits for an event, for `timeout` microseconds at most; 0: looks only. 1: dispatch is next, which may find
  * nothing to do if it was a signal handler that ended the wait. 0: the time is over, or what woke the loop concerned no
  * source. */
-int sd_event_wait(sd_event *e, uint64_t timeout) _sd_noexcept_;
+int sd_event_wait(sd_event* e, uint64_t timeout) _sd_noexcept_;
 
 /* [221] Dispatches one source, or none if nothing is pending any more. 1: the loop goes on, 0: it has finished. */
-int sd_event_dispatch(sd_event *e) _sd_noexcept_;
+int sd_event_dispatch(sd_event* e) _sd_noexcept_;
 
 /* [221] One iteration: prepare, wait where it is due, dispatch. 1: it did something, which includes that it finished,
  * that a signal handler ran, and that a source was held back by its rate limit. 0: it waited for nothing.
  *
  * Errors as sd_event_prepare(). */
-int sd_event_run(sd_event *e, uint64_t timeout) _sd_noexcept_;
+int sd_event_run(sd_event* e, uint64_t timeout) _sd_noexcept_;
 
 /* [221] Iterations until the loop has finished. Returns the exit code, also a negative one.
  *
  * Errors as sd_event_prepare(), but -EBUSY for a loop that is finished. */
-int sd_event_loop(sd_event *e) _sd_noexcept_;
+int sd_event_loop(sd_event* e) _sd_noexcept_;
 
 /* [221] The state: SD_EVENT_INITIAL and so on. */
-int sd_event_get_state(sd_event *e) _sd_noexcept_;
+int sd_event_get_state(sd_event* e) _sd_noexcept_;
 
 /* [231] How often an iteration was begun. Once exit was asked for, exit sources are counted as they are dispatched. */
-int sd_event_get_iteration(sd_event *e, uint64_t *ret) _sd_noexcept_;
+int sd_event_get_iteration(sd_event* e, uint64_t* ret) _sd_noexcept_;
 
 /* [221] The descriptor that becomes readable in ARMED when the loop would wake up, for whatever reason, times included.
  * It is the loop's: to be watched, not to be closed or changed. sd_event_get_fd(3) */
-int sd_event_get_fd(sd_event *e) _sd_noexcept_;
+int sd_event_get_fd(sd_event* e) _sd_noexcept_;
 
 /* [221] The thread that made this default loop. -ENXIO: it is no default loop. sd_event_new(3) */
-int sd_event_get_tid(sd_event *e, pid_t *ret) _sd_noexcept_;
+int sd_event_get_tid(sd_event* e, pid_t* ret) _sd_noexcept_;
 
 /* [221] The time, in microseconds on `clock`, when this iteration woke up: the same for all that is called in it. 1: it
  * is the current time, as the loop has not looked at the world yet. sd_event_now(3)
  *
  * -EOPNOTSUPP: not one of the clocks that sd_event_add_time() has. */
-int sd_event_now(sd_event *e, clockid_t clock, uint64_t *ret) _sd_noexcept_;
+int sd_event_now(sd_event* e, clockid_t clock, uint64_t* ret) _sd_noexcept_;
 
 /* ---- The end: sd_event_exit(3), sd_event_set_signal_exit(3) ----
  *
@@ -216,23 +216,23 @@ int sd_event_now(sd_event *e, clockid_t clock, uint64_t *ret) _sd_noexcept_;
 
 /* [221] Asks the loop to exit with this code. Of several requests the last one counts. It doesn't wake a loop that
  * waits in another thread. */
-int sd_event_exit(sd_event *e, int code) _sd_noexcept_;
+int sd_event_exit(sd_event* e, int code) _sd_noexcept_;
 
 /* [221] The code. -ENODATA: exit was not asked for. */
-int sd_event_get_exit_code(sd_event *e, int *ret) _sd_noexcept_;
+int sd_event_get_exit_code(sd_event* e, int* ret) _sd_noexcept_;
 
 /* [252] Whether SIGINT and SIGTERM make the loop exit with code 0. The call blocks the two in this thread, and unblocks
  * them, if it was it that blocked them, with `b` 0 or at the loop's end. 1: that is new, 0: it was so.
  *
  * -EBUSY: one of the two has a source. */
-int sd_event_set_signal_exit(sd_event *e, int b) _sd_noexcept_;
+int sd_event_set_signal_exit(sd_event* e, int b) _sd_noexcept_;
 
 /* [259] Whether the loop exits with code 0 when an iteration begins, and all sources but exit and post sources are OFF.
  * The signals of sd_event_set_signal_exit() are sources, too. Returns the setting, 1 or 0. */
-int sd_event_set_exit_on_idle(sd_event *e, int b) _sd_noexcept_;
+int sd_event_set_exit_on_idle(sd_event* e, int b) _sd_noexcept_;
 
 /* [259] Returns the setting. */
-int sd_event_get_exit_on_idle(sd_event *e) _sd_noexcept_;
+int sd_event_get_exit_on_idle(sd_event* e) _sd_noexcept_;
 
 /* ---- The watchdog: sd_event_set_watchdog(3) ---- */
 
@@ -241,10 +241,10 @@ int sd_event_get_exit_on_idle(sd_event *e) _sd_noexcept_;
  * sd_watchdog_enabled()).
  *
  * -EINVAL, -ERANGE: $WATCHDOG_USEC or $WATCHDOG_PID is no number, or one that can't be. */
-int sd_event_set_watchdog(sd_event *e, int b) _sd_noexcept_;
+int sd_event_set_watchdog(sd_event* e, int b) _sd_noexcept_;
 
 /* [221] 1: it does, 0: it does not. */
-int sd_event_get_watchdog(sd_event *e) _sd_noexcept_;
+int sd_event_get_watchdog(sd_event* e) _sd_noexcept_;
 
 /* ---- Adding sources ----
  *
@@ -273,31 +273,31 @@ int sd_event_get_watchdog(sd_event *e) _sd_noexcept_;
  *
  * -EBADF: the descriptor is negative or not open. -EINVAL: another event. -EPERM: a file that epoll can't watch, as a
  * regular one. -EEXIST: another source waits for it. -ELOOP: loops that wait for each other. */
-int sd_event_add_io(sd_event *e, sd_event_source **s, int fd, uint32_t events, sd_event_io_handler_t callback,
-                    void *userdata) _sd_noexcept_;
+int sd_event_add_io(sd_event* e, sd_event_source** s, int fd, uint32_t events, sd_event_io_handler_t callback,
+                    void* userdata) _sd_noexcept_;
 
 /* [221] The descriptor. */
-int sd_event_source_get_io_fd(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_io_fd(sd_event_source* s) _sd_noexcept_;
 
 /* [221] Another descriptor. An owned one is closed then, and the new one is owned. What was seen on the old one remains
  * pending. With errors as sd_event_add_io(), unless the source is OFF: then they come when it is turned on. */
-int sd_event_source_set_io_fd(sd_event_source *s, int fd) _sd_noexcept_;
+int sd_event_source_set_io_fd(sd_event_source* s, int fd) _sd_noexcept_;
 
 /* [237] Whether the source owns its descriptor (1) or the caller does (0, at first). */
-int sd_event_source_get_io_fd_own(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_io_fd_own(sd_event_source* s) _sd_noexcept_;
 
 /* [237] If so, it is closed when the source is freed, or gets another one. */
-int sd_event_source_set_io_fd_own(sd_event_source *s, int own) _sd_noexcept_;
+int sd_event_source_set_io_fd_own(sd_event_source* s, int own) _sd_noexcept_;
 
 /* [221] What the source waits for. */
-int sd_event_source_get_io_events(sd_event_source *s, uint32_t *ret) _sd_noexcept_;
+int sd_event_source_get_io_events(sd_event_source* s, uint32_t* ret) _sd_noexcept_;
 
 /* [221] What it shall wait for. A new mask drops a pending event; the same does nothing, but with EPOLLET, where the
  * edge comes again. Errors as sd_event_add_io(). */
-int sd_event_source_set_io_events(sd_event_source *s, uint32_t events) _sd_noexcept_;
+int sd_event_source_set_io_events(sd_event_source* s, uint32_t events) _sd_noexcept_;
 
 /* [221] What was seen and not yet dispatched. -ENODATA: nothing, as in the callback of the source itself. */
-int sd_event_source_get_io_revents(sd_event_source *s, uint32_t *ret) _sd_noexcept_;
+int sd_event_source_get_io_revents(sd_event_source* s, uint32_t* ret) _sd_noexcept_;
 
 /* ---- Times: sd_event_add_time(3) ----
  *
@@ -315,32 +315,32 @@ int sd_event_source_get_io_revents(sd_event_source *s, uint32_t *ret) _sd_noexce
  * on again. One that is ON and gets no new time fires in each iteration.
  *
  * -EINVAL: the accuracy is UINT64_MAX. -EOPNOTSUPP: no such clock here. -EPERM: ..._ALARM needs CAP_WAKE_ALARM. */
-int sd_event_add_time(sd_event *e, sd_event_source **s, clockid_t clock, uint64_t usec, uint64_t accuracy,
-                      sd_event_time_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_time(sd_event* e, sd_event_source** s, clockid_t clock, uint64_t usec, uint64_t accuracy,
+                      sd_event_time_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* [247] `usec` from now on, and now is what sd_event_now() says. UINT64_MAX is never.
  *
  * Also -EOVERFLOW: that is beyond the end of time. */
-int sd_event_add_time_relative(sd_event *e, sd_event_source **s, clockid_t clock, uint64_t usec, uint64_t accuracy,
-                               sd_event_time_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_time_relative(sd_event* e, sd_event_source** s, clockid_t clock, uint64_t usec, uint64_t accuracy,
+                               sd_event_time_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* [221] The time that is set, always an absolute one. */
-int sd_event_source_get_time(sd_event_source *s, uint64_t *ret) _sd_noexcept_;
+int sd_event_source_get_time(sd_event_source* s, uint64_t* ret) _sd_noexcept_;
 
 /* [221] Another time, absolute. Drops a pending event, and turns nothing on. */
-int sd_event_source_set_time(sd_event_source *s, uint64_t usec) _sd_noexcept_;
+int sd_event_source_set_time(sd_event_source* s, uint64_t usec) _sd_noexcept_;
 
 /* [247] The same, from now on; UINT64_MAX is never. -EOVERFLOW: that is beyond the end of time. */
-int sd_event_source_set_time_relative(sd_event_source *s, uint64_t usec) _sd_noexcept_;
+int sd_event_source_set_time_relative(sd_event_source* s, uint64_t usec) _sd_noexcept_;
 
 /* [221] The accuracy, 250000 where 0 was set. */
-int sd_event_source_get_time_accuracy(sd_event_source *s, uint64_t *ret) _sd_noexcept_;
+int sd_event_source_get_time_accuracy(sd_event_source* s, uint64_t* ret) _sd_noexcept_;
 
 /* [221] Another accuracy, a span. Drops a pending event. -EINVAL: UINT64_MAX. */
-int sd_event_source_set_time_accuracy(sd_event_source *s, uint64_t usec) _sd_noexcept_;
+int sd_event_source_set_time_accuracy(sd_event_source* s, uint64_t usec) _sd_noexcept_;
 
 /* [221] The clock. */
-int sd_event_source_get_time_clock(sd_event_source *s, clockid_t *ret) _sd_noexcept_;
+int sd_event_source_get_time_clock(sd_event_source* s, clockid_t* ret) _sd_noexcept_;
 
 /* ---- Signals: sd_event_add_signal(3) ----
  *
@@ -350,11 +350,11 @@ int sd_event_source_get_time_clock(sd_event_source *s, clockid_t *ret) _sd_noexc
 
 /* [221] -EINVAL: no such signal. -EBUSY: the loop has a source for it already, or it is not blocked in this thread.
  * With SD_EVENT_SIGNAL_PROCMASK it is blocked if need be, and unblocked when the source is freed. */
-int sd_event_add_signal(sd_event *e, sd_event_source **s, int sig, sd_event_signal_handler_t callback, void *userdata)
-    _sd_noexcept_;
+int sd_event_add_signal(sd_event* e, sd_event_source** s, int sig, sd_event_signal_handler_t callback,
+                        void* userdata) _sd_noexcept_;
 
 /* [221] The signal. */
-int sd_event_source_get_signal(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_signal(sd_event_source* s) _sd_noexcept_;
 
 /* ---- Child processes: sd_event_add_child(3) ----
  *
@@ -369,41 +369,41 @@ int sd_event_source_get_signal(sd_event_source *s) _sd_noexcept_;
  *
  * -EINVAL: other options, or a PID that is not above 1. -ESRCH: no such process. -EBUSY: the loop has a source for it
  * already, or SIGCHLD is needed, and not blocked. */
-int sd_event_add_child(sd_event *e, sd_event_source **s, pid_t pid, int options, sd_event_child_handler_t callback,
-                       void *userdata) _sd_noexcept_;
+int sd_event_add_child(sd_event* e, sd_event_source** s, pid_t pid, int options, sd_event_child_handler_t callback,
+                       void* userdata) _sd_noexcept_;
 
 /* [245] The same by a pidfd, which must stay open as long as the source is there. It stays the caller's.
  *
  * Also -EBADF: it is negative. -ENOTTY: it is no pidfd. -ESRCH: it is not open, or the process was reaped. */
-int sd_event_add_child_pidfd(sd_event *e, sd_event_source **s, int pidfd, int options,
-                             sd_event_child_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_child_pidfd(sd_event* e, sd_event_source** s, int pidfd, int options,
+                             sd_event_child_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* [221] The PID. */
-int sd_event_source_get_child_pid(sd_event_source *s, pid_t *ret) _sd_noexcept_;
+int sd_event_source_get_child_pid(sd_event_source* s, pid_t* ret) _sd_noexcept_;
 
 /* [245] The pidfd, the one that was given where one was. -EOPNOTSUPP: there is none. */
-int sd_event_source_get_child_pidfd(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_child_pidfd(sd_event_source* s) _sd_noexcept_;
 
 /* [245] Whether the source owns its pidfd: 1 at first by PID, 0 where the pidfd was given. */
-int sd_event_source_get_child_pidfd_own(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_child_pidfd_own(sd_event_source* s) _sd_noexcept_;
 
 /* [245] If so, it is closed when the source is freed. */
-int sd_event_source_set_child_pidfd_own(sd_event_source *s, int own) _sd_noexcept_;
+int sd_event_source_set_child_pidfd_own(sd_event_source* s, int own) _sd_noexcept_;
 
 /* [245] Whether the source owns the process (1) or not (0, at first). */
-int sd_event_source_get_child_process_own(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_child_process_own(sd_event_source* s) _sd_noexcept_;
 
 /* [245] If so, and it lives when the source is freed, it gets SIGKILL and is reaped, which that call waits for. */
-int sd_event_source_set_child_process_own(sd_event_source *s, int own) _sd_noexcept_;
+int sd_event_source_set_child_process_own(sd_event_source* s, int own) _sd_noexcept_;
 
 /* [245] Sends it a signal, which can't hit another process that got its PID later. `si`: as in rt_sigqueueinfo(2), may
  * be NULL. `flags`: 0.
  *
  * -EINVAL: no such signal, nor is 0 one, or `si` is for another. -ESRCH: the process has exited. -EPERM. */
 #if defined _GNU_SOURCE || (defined _POSIX_C_SOURCE && _POSIX_C_SOURCE >= 199309L)
-int sd_event_source_send_child_signal(sd_event_source *s, int sig, const siginfo_t *si, unsigned flags) _sd_noexcept_;
+int sd_event_source_send_child_signal(sd_event_source* s, int sig, const siginfo_t* si, unsigned flags) _sd_noexcept_;
 #else
-int sd_event_source_send_child_signal(sd_event_source *s, int sig, const void *si, unsigned flags) _sd_noexcept_;
+int sd_event_source_send_child_signal(sd_event_source* s, int sig, const void* si, unsigned flags) _sd_noexcept_;
 #endif
 
 /* ---- Changes of files: sd_event_add_inotify(3) ----
@@ -419,33 +419,33 @@ int sd_event_source_send_child_signal(sd_event_source *s, int sig, const void *s
  *
  * -ENOENT, -ENOTDIR, -EACCES, ...: the path can't be followed, which is tried before anything else. -EINVAL: no path,
  * or not a mask. -EEXIST: IN_MASK_CREATE, and the inode is watched. -ENOSPC: too many watches. -ENOSYS: no /proc. */
-int sd_event_add_inotify(sd_event *e, sd_event_source **s, const char *path, uint32_t mask,
-                         sd_event_inotify_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_inotify(sd_event* e, sd_event_source** s, const char* path, uint32_t mask,
+                         sd_event_inotify_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* [250] The same for the inode of a descriptor (O_PATH is enough), which the source does not need any more then.
  *
  * Also -EBADF: it is negative or not open. */
-int sd_event_add_inotify_fd(sd_event *e, sd_event_source **s, int fd, uint32_t mask,
-                            sd_event_inotify_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_inotify_fd(sd_event* e, sd_event_source** s, int fd, uint32_t mask,
+                            sd_event_inotify_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* [239] The mask, as it was given. */
-int sd_event_source_get_inotify_mask(sd_event_source *s, uint32_t *ret) _sd_noexcept_;
+int sd_event_source_get_inotify_mask(sd_event_source* s, uint32_t* ret) _sd_noexcept_;
 
 /* [256] The path, as it was given; it is the source's. -ENXIO: a descriptor was given. */
-int sd_event_source_get_inotify_path(sd_event_source *s, const char **ret) _sd_noexcept_;
+int sd_event_source_get_inotify_path(sd_event_source* s, const char** ret) _sd_noexcept_;
 
 /* ---- Sources that need no event: sd_event_add_defer(3) ---- */
 
 /* [221] Pending as long as it is not OFF: called soon, but not from here. */
-int sd_event_add_defer(sd_event *e, sd_event_source **s, sd_event_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_defer(sd_event* e, sd_event_source** s, sd_event_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* [221] Pending whenever a source that is not a post source is dispatched: called after other work, if its priority is
  * bad enough that that comes first. */
-int sd_event_add_post(sd_event *e, sd_event_source **s, sd_event_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_post(sd_event* e, sd_event_source** s, sd_event_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* [221] Dispatched when the loop exits, see "The end". One that is ON keeps the loop from finishing until it is turned
  * OFF. -EINVAL: no callback. */
-int sd_event_add_exit(sd_event *e, sd_event_source **s, sd_event_handler_t callback, void *userdata) _sd_noexcept_;
+int sd_event_add_exit(sd_event* e, sd_event_source** s, sd_event_handler_t callback, void* userdata) _sd_noexcept_;
 
 /* ---- Shortages: sd_event_add_memory_pressure(3) ----
  *
@@ -463,35 +463,35 @@ int sd_event_add_exit(sd_event *e, sd_event_source **s, sd_event_handler_t callb
  * -EHOSTDOWN: the variable is empty or "/dev/null", so there shall be none. -EBADMSG: it is no absolute path, or not a
  * normalised one, or the other is no Base64. -ENOENT, -EACCES, ...: it can't be opened. -EISDIR, -ENOTTY, -EBADF: it is
  * a directory, a file but not of the kernel, something else. -EOPNOTSUPP: not set, and the kernel does not measure. */
-int sd_event_add_memory_pressure(sd_event *e, sd_event_source **s, sd_event_handler_t callback, void *userdata)
-    _sd_noexcept_;
+int sd_event_add_memory_pressure(sd_event* e, sd_event_source** s, sd_event_handler_t callback,
+                                 void* userdata) _sd_noexcept_;
 
 /* [261] `callback` NULL: nothing is done. */
-int sd_event_add_cpu_pressure(sd_event *e, sd_event_source **s, sd_event_handler_t callback, void *userdata)
-    _sd_noexcept_;
+int sd_event_add_cpu_pressure(sd_event* e, sd_event_source** s, sd_event_handler_t callback,
+                              void* userdata) _sd_noexcept_;
 
 /* [261] `callback` NULL: nothing is done. */
-int sd_event_add_io_pressure(sd_event *e, sd_event_source **s, sd_event_handler_t callback, void *userdata)
-    _sd_noexcept_;
+int sd_event_add_io_pressure(sd_event* e, sd_event_source** s, sd_event_handler_t callback,
+                             void* userdata) _sd_noexcept_;
 
 /* [254, 261, 261] "some": one task waited at least, "full": all of them at once. `type` is not kept. 1: that is new, 0:
  * it was so.
  *
  * -EBUSY: settings were written, which the first iteration does, or the variable rules. -EINVAL: another word. */
-int sd_event_source_set_memory_pressure_type(sd_event_source *s, const char *type) _sd_noexcept_;
-int sd_event_source_set_cpu_pressure_type(sd_event_source *s, const char *type) _sd_noexcept_;
-int sd_event_source_set_io_pressure_type(sd_event_source *s, const char *type) _sd_noexcept_;
+int sd_event_source_set_memory_pressure_type(sd_event_source* s, const char* type) _sd_noexcept_;
+int sd_event_source_set_cpu_pressure_type(sd_event_source* s, const char* type) _sd_noexcept_;
+int sd_event_source_set_io_pressure_type(sd_event_source* s, const char* type) _sd_noexcept_;
 
 /* [254, 261, 261] The spans, in microseconds. Without privileges the window must be a multiple of 2 s. 1: they are new,
  * 0: they were so.
  *
  * -EBUSY: as before. -ERANGE: one of them is 0 or UINT64_MAX. -EINVAL: the threshold is larger than the window. */
-int sd_event_source_set_memory_pressure_period(sd_event_source *s, uint64_t threshold_usec, uint64_t window_usec)
-    _sd_noexcept_;
-int sd_event_source_set_cpu_pressure_period(sd_event_source *s, uint64_t threshold_usec, uint64_t window_usec)
-    _sd_noexcept_;
-int sd_event_source_set_io_pressure_period(sd_event_source *s, uint64_t threshold_usec, uint64_t window_usec)
-    _sd_noexcept_;
+int sd_event_source_set_memory_pressure_period(sd_event_source* s, uint64_t threshold_usec,
+                                               uint64_t window_usec) _sd_noexcept_;
+int sd_event_source_set_cpu_pressure_period(sd_event_source* s, uint64_t threshold_usec,
+                                            uint64_t window_usec) _sd_noexcept_;
+int sd_event_source_set_io_pressure_period(sd_event_source* s, uint64_t threshold_usec,
+                                           uint64_t window_usec) _sd_noexcept_;
 
 /* [254] Gives back to the system what memory malloc() keeps for later; may be called in any thread. */
 int sd_event_trim_memory(void) _sd_noexcept_;
@@ -499,80 +499,80 @@ int sd_event_trim_memory(void) _sd_noexcept_;
 /* ---- The source as an object: sd_event_source_unref(3), sd_event_source_set_floating(3) ---- */
 
 /* [221] One reference more. Returns the source; NULL for NULL. */
-sd_event_source *sd_event_source_ref(sd_event_source *s) _sd_noexcept_;
+sd_event_source* sd_event_source_ref(sd_event_source* s) _sd_noexcept_;
 
 /* [221] One reference less; with the last one the source leaves its loop at once, and is freed. NULL is no harm.
  * Returns NULL. As long as somebody else has a reference it goes on. */
-sd_event_source *sd_event_source_unref(sd_event_source *s) _sd_noexcept_;
+sd_event_source* sd_event_source_unref(sd_event_source* s) _sd_noexcept_;
 
 /* [243] The same, but OFF first, so that it does not go on. */
-sd_event_source *sd_event_source_disable_unref(sd_event_source *s) _sd_noexcept_;
+sd_event_source* sd_event_source_disable_unref(sd_event_source* s) _sd_noexcept_;
 
 /* [240] Whether the source is floating: 1 or 0. */
-int sd_event_source_get_floating(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_floating(sd_event_source* s) _sd_noexcept_;
 
 /* [240] A floating source belongs to its loop, and does not keep it; else it is kept by who has references, and keeps
  * the loop. With 1 the loop takes a reference of its own, so the caller still has to give back its own; with 0 the loop
  * drops that one, and the caller should have another. 1: that is new, 0: it was so. */
-int sd_event_source_set_floating(sd_event_source *s, int b) _sd_noexcept_;
+int sd_event_source_set_floating(sd_event_source* s, int b) _sd_noexcept_;
 
 /* [221] The loop, NULL if it is gone, which it can be for a floating source. sd_event_source_get_event(3) */
-sd_event *sd_event_source_get_event(sd_event_source *s) _sd_noexcept_;
+sd_event* sd_event_source_get_event(sd_event_source* s) _sd_noexcept_;
 
 /* [221] The userdata. sd_event_source_set_userdata(3) */
-void *sd_event_source_get_userdata(sd_event_source *s) _sd_noexcept_;
+void* sd_event_source_get_userdata(sd_event_source* s) _sd_noexcept_;
 
 /* [221] Another userdata, for all callbacks of the source. Returns the old one. */
-void *sd_event_source_set_userdata(sd_event_source *s, void *userdata) _sd_noexcept_;
+void* sd_event_source_set_userdata(sd_event_source* s, void* userdata) _sd_noexcept_;
 
 /* [239] A callback for the end, NULL for none. sd_event_source_set_destroy_callback(3) */
-int sd_event_source_set_destroy_callback(sd_event_source *s, sd_event_destroy_t callback) _sd_noexcept_;
+int sd_event_source_set_destroy_callback(sd_event_source* s, sd_event_destroy_t callback) _sd_noexcept_;
 
 /* [239] 1: there is one, and `*ret` (`ret` may be NULL) gets it. 0: there is none. */
-int sd_event_source_get_destroy_callback(sd_event_source *s, sd_event_destroy_t *ret) _sd_noexcept_;
+int sd_event_source_get_destroy_callback(sd_event_source* s, sd_event_destroy_t* ret) _sd_noexcept_;
 
 /* [221] A text for who looks for a fault. It is copied; NULL for none. 1: it is new, 0: it was so.
  * sd_event_source_set_description(3) */
-int sd_event_source_set_description(sd_event_source *s, const char *description) _sd_noexcept_;
+int sd_event_source_set_description(sd_event_source* s, const char* description) _sd_noexcept_;
 
 /* [221] The text, which is the source's, and valid until it is changed. At first signal sources have the name ("USR1"),
  * inotify sources the path. -ENXIO: there is none. */
-int sd_event_source_get_description(sd_event_source *s, const char **ret) _sd_noexcept_;
+int sd_event_source_get_description(sd_event_source* s, const char** ret) _sd_noexcept_;
 
 /* ---- What a source does: sd_event_source_set_enabled(3), ..._set_priority(3), ..._set_prepare(3) ---- */
 
 /* [221] SD_EVENT_ON or SD_EVENT_ONESHOT: 1, SD_EVENT_OFF: 0. `*ret` (`ret` may be NULL) gets which. Without a source,
  * and with `ret` NULL, 0. */
-int sd_event_source_get_enabled(sd_event_source *s, int *ret) _sd_noexcept_;
+int sd_event_source_get_enabled(sd_event_source* s, int* ret) _sd_noexcept_;
 
 /* [221] SD_EVENT_OFF drops a pending event; it works on a finished loop, too, and NULL is no harm then. Between the
  * other two what is pending stays so. If the descriptor of an I/O source was closed while it was OFF, turning it on
  * fails, or the next iteration turns it OFF.
  *
  * -EINVAL: another value. -EBADF, -EPERM, -EEXIST: of I/O sources, see sd_event_add_io(). */
-int sd_event_source_set_enabled(sd_event_source *s, int enabled) _sd_noexcept_;
+int sd_event_source_set_enabled(sd_event_source* s, int enabled) _sd_noexcept_;
 
 /* [221] The priority. */
-int sd_event_source_get_priority(sd_event_source *s, int64_t *ret) _sd_noexcept_;
+int sd_event_source_get_priority(sd_event_source* s, int64_t* ret) _sd_noexcept_;
 
 /* [221] Another priority. What is pending stays so, and keeps its age. -EOPNOTSUPP: too late for an inotify source. */
-int sd_event_source_set_priority(sd_event_source *s, int64_t priority) _sd_noexcept_;
+int sd_event_source_set_priority(sd_event_source* s, int64_t priority) _sd_noexcept_;
 
 /* [221] A callback for the begin of each iteration, NULL for none; it comes for a source that is not OFF, nor held back
  * by its rate limit, and not while the loop exits. It is the place to set up what the source shall wait for. A source
  * that becomes pending by it is dispatched in this very iteration, if it is the best. -EDOM: an exit source. */
-int sd_event_source_set_prepare(sd_event_source *s, sd_event_handler_t callback) _sd_noexcept_;
+int sd_event_source_set_prepare(sd_event_source* s, sd_event_handler_t callback) _sd_noexcept_;
 
 /* [221] Whether its event was seen and not yet dispatched: 1 or 0. Defer sources: always 1. Exit sources: -EDOM.
  * sd_event_source_get_pending(3) */
-int sd_event_source_get_pending(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_pending(sd_event_source* s) _sd_noexcept_;
 
 /* [247] Whether the loop exits when a callback of the source fails: 1 or 0. Exit sources: -EDOM.
  * sd_event_source_set_exit_on_failure(3) */
-int sd_event_source_get_exit_on_failure(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_get_exit_on_failure(sd_event_source* s) _sd_noexcept_;
 
 /* [247] If so, with what the callback returned as its code. 1: that is new, 0: it was so. Exit sources: -EDOM. */
-int sd_event_source_set_exit_on_failure(sd_event_source *s, int b) _sd_noexcept_;
+int sd_event_source_set_exit_on_failure(sd_event_source* s, int b) _sd_noexcept_;
 
 /* ---- Rate limits: sd_event_source_set_ratelimit(3) ----
  *
@@ -582,20 +582,20 @@ int sd_event_source_set_exit_on_failure(sd_event_source *s, int b) _sd_noexcept_
  * begins another interval. ON, ONESHOT and OFF are another matter, and remain. */
 
 /* [248] `interval_usec` or `burst` 0: no limit, as at first. A source that is held back comes back. */
-int sd_event_source_set_ratelimit(sd_event_source *s, uint64_t interval_usec, unsigned burst) _sd_noexcept_;
+int sd_event_source_set_ratelimit(sd_event_source* s, uint64_t interval_usec, unsigned burst) _sd_noexcept_;
 
 /* [248] Each pointer may be NULL. -ENOEXEC: there is no limit. */
-int sd_event_source_get_ratelimit(sd_event_source *s, uint64_t *ret_interval_usec, unsigned *ret_burst) _sd_noexcept_;
+int sd_event_source_get_ratelimit(sd_event_source* s, uint64_t* ret_interval_usec, unsigned* ret_burst) _sd_noexcept_;
 
 /* [248] Whether the source is held back: 1 or 0. Of every kind. */
-int sd_event_source_is_ratelimited(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_is_ratelimited(sd_event_source* s) _sd_noexcept_;
 
 /* [254] Ends that now, without the callback below, and counts from 0. 1: it was held back, 0: it was not. */
-int sd_event_source_leave_ratelimit(sd_event_source *s) _sd_noexcept_;
+int sd_event_source_leave_ratelimit(sd_event_source* s) _sd_noexcept_;
 
 /* [250] A callback for when an interval is over and the source is back, NULL for none. It is called by prepare
  * or wait, where the state of the loop need not keep it from running the loop: it must not. Of every kind. */
-int sd_event_source_set_ratelimit_expire_callback(sd_event_source *s, sd_event_handler_t callback) _sd_noexcept_;
+int sd_event_source_set_ratelimit_expire_callback(sd_event_source* s, sd_event_handler_t callback) _sd_noexcept_;
 
 /* ---- sd_event_unrefp(), sd_event_source_unrefp(), sd_event_source_disable_unrefp() ----
  *
