@@ -22,8 +22,8 @@ endif()
 # --- The engine -----------------------------------------------------------------------------------------------------
 
 if(GTest_FOUND)
-  # With the seam for faults, which the library does not have.
-  add_library(evenkeel_engine_under_test OBJECT ${EVENKEEL_ENGINE_SOURCES} src/kernel_faults.cc)
+  # With the seam for faults and the check of the invariants, which the library does not have.
+  add_library(evenkeel_engine_under_test OBJECT ${EVENKEEL_ENGINE_SOURCES} src/kernel_faults.cc src/loop_check.cc)
   target_link_libraries(evenkeel_engine_under_test PUBLIC evenkeel_library_options)
   target_compile_definitions(evenkeel_engine_under_test PUBLIC EVENKEEL_FAULTS)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*_test.cc)
@@ -47,7 +47,6 @@ function(evenkeel_c_test source)
   target_include_directories(${program}-object PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance)
   target_link_libraries(${program}-object PRIVATE evenkeel_options PkgConfig::CMOCKA)
   target_compile_definitions(${program}-object PRIVATE _GNU_SOURCE)
-  target_compile_options(${program}-object PRIVATE -Wno-conversion)
   set(libraries PkgConfig::CMOCKA evenkeel_options Threads::Threads ${CMAKE_DL_LIBS})
 
   add_executable(${program}-linked $<TARGET_OBJECTS:${program}-object>)
