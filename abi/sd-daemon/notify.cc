@@ -26,7 +26,7 @@ using evenkeel::NotifyMessage;
 using evenkeel::sd_daemon::UnsetAtReturn;
 
 int send(const NotifyMessage& message) {
-  if (!message.state || (!message.fds.data() && message.fds.size() > 0)) return -EINVAL;
+  if (!message.state || (!message.fds.data() && !message.fds.empty())) return -EINVAL;
   return evenkeel::notify(message);
 }
 
