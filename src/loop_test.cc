@@ -1,79 +1,23 @@
 // SPDX-License-Identifier: MIT
 //
-// Unit tests of loop.h: who goes next, and what it costs to know.
+// Unit tests of loop.h: who goes next, and where it ends.
 //
-// Idea: a callback makes something better ready; whatever that is, it is dispatched next. The fault seam counts the
-// calls that each dispatch costs, so that the promise of doc/dispatch.md ("ask only about what could preempt") is a
-// number here. Time never decides a test: where a clock has to move on, the test waits until it has.
+// Idea: a callback makes something better ready; whatever that is, it is dispatched next. Time never decides a test:
+// where a clock has to move on, the test waits until it has.
 #include "src/loop.h"
 
 #include <gtest/gtest.h>
-#include <sys/un.h>
 
 #include <vector>
 
-#include "src/testing.h"
+#include "src/loop_testing.h"
 
 namespace evenkeel {
 namespace {
 
-using kernel::Call;
+using test::monotonic;
 
-Usec monotonic() {
-  struct timespec ts = {};
-  (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-  return to_usec(ts);
-}
-
-class LoopDispatch : public test::LoopTest {
- protected:
-  void SetUp() override {
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGUSR1);
-    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, &mask_), 0);
-    test::LoopTest::SetUp();
-  }
-  void TearDown() override {
-    for (Source* source : sources_) source->unref();
-    test::LoopTest::TearDown();
-    EXPECT_EQ(pthread_sigmask(SIG_SETMASK, &mask_, nullptr), 0);
-  }
-  Source* keep(Source* source) {
-    sources_.push_back(source);
-    return source;
-  }
-  Source* keep_signal(test::Handler* then, Priority priority) {
-    Source* source = nullptr;
-    EXPECT_EQ(SignalSource::add(*loop_, &source, SIGUSR1, test::Handler::signal, then), 0);
-    return keep(with_priority(source, priority));
-  }
-  // `n` sources of one priority that are ready.
-  void keep_ready(int n, Priority priority = 0) {
-    for (int i = 0; i < n; ++i) {
-      test::EventFd& event = event_fd();
-      keep(add_io(event.fd(), handler([&event, this](Source*) {
-                    event.clear();
-                    said_ += '.';
-                    return 0;
-                  }),
-                  priority));
-      event.set();
-    }
-  }
-  void run(int n) {
-    for (int i = 0; i < n; ++i) ASSERT_EQ(loop_->run(kForever), 1);
-  }
-  void expect_calls(const test::Faults& faults, int n_epoll_waits, int n_polls) {
-    EXPECT_EQ(faults.n(Call::kEpollWait), n_epoll_waits);
-    EXPECT_EQ(faults.n(Call::kPoll), n_polls);
-    EXPECT_EQ(faults.n_system_calls(), n_epoll_waits + n_polls) << "nothing else was asked";
-  }
-
- private:
-  std::vector<Source*> sources_;
-  sigset_t mask_ = {};
-};
+class LoopDispatch : public test::DispatchTest {};
 
 // --- Preemption ---
 
@@ -125,19 +69,15 @@ TEST_F(LoopDispatch, a_better_timer_that_is_due_in_a_callback_goes_next) {
 }
 
 TEST_F(LoopDispatch, a_better_child_that_ends_in_a_callback_goes_next) {
-  int ends[2];
-  ASSERT_EQ(::pipe(ends), 0);
-  const pid_t pid = fork();
+  const pid_t pid = test::fork_child();
   if (pid == 0) {
-    char c = 0;
-    (void)!::read(ends[0], &c, 1);
-    _exit(0);
+    for (;;) ::pause();
   }
   Source* child = nullptr;
   ASSERT_EQ(ChildSource::add(*loop_, &child, pid, WEXITED, test::Handler::child, say("C")), 0);
   keep(with_priority(child, -1));
   keep(add_defer(handler([&](Source*) {
-    EXPECT_EQ(::write(ends[1], "x", 1), 1);
+    EXPECT_EQ(::kill(pid, SIGKILL), 0);
     siginfo_t info = {};
     EXPECT_EQ(waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);
     said_ += 't';
@@ -146,8 +86,6 @@ TEST_F(LoopDispatch, a_better_child_that_ends_in_a_callback_goes_next) {
   keep_ready(2);
   run(4);
   EXPECT_EQ(said_, "tC..");
-  (void)::close(ends[0]);
-  (void)::close(ends[1]);
 }
 
 TEST_F(LoopDispatch, a_better_source_that_a_callback_adds_or_turns_on_goes_next) {
@@ -233,147 +171,6 @@ TEST_F(LoopDispatch, a_defer_that_stays_on_does_not_starve_a_descriptor_of_its_p
   keep_ready(1);
   run(3);
   EXPECT_NE(said_.find('.'), std::string::npos) << said_;
-}
-
-// --- What it costs ---
-
-TEST_F(LoopDispatch, many_ready_descriptors_cost_one_question_for_all_of_them) {
-  keep_ready(50);
-  EXPECT_EQ(loop_->run(kForever), 1);
-  test::Faults faults;
-  run(49);
-  expect_calls(faults, 0, 0);
-  EXPECT_EQ(loop_->run(0), 0);
-  expect_calls(faults, 1, 0);
-  keep_ready(50);
-  faults.reset();
-  run(50);
-  expect_calls(faults, 1, 0);
-}
-
-TEST_F(LoopDispatch, a_better_signal_source_costs_one_small_question_for_each_dispatch) {
-  keep_signal(say("S"), -1);
-  keep_ready(50);
-  EXPECT_EQ(loop_->run(0), 1);
-  test::Faults faults;
-  run(49);
-  expect_calls(faults, 0, 49);
-}
-
-TEST_F(LoopDispatch, worse_sources_cost_nothing_while_better_ones_are_pending) {
-  keep_signal(say("S"), 1);
-  keep(add_io(event_fd().fd(), say("<"), 2));
-  keep(add_time(1, say("T"), 3));
-  keep_ready(20);
-  EXPECT_EQ(loop_->run(0), 1);
-  test::Faults faults;
-  run(19);
-  expect_calls(faults, 0, 0);
-  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
-}
-
-TEST_F(LoopDispatch, a_better_source_that_is_off_costs_nothing) {
-  EXPECT_EQ(keep(add_io(event_fd().fd(), say("o"), -1))->set_enabled(Enabled::kOff), 0);
-  keep_ready(20);
-  EXPECT_EQ(loop_->run(0), 1);
-  test::Faults faults;
-  run(19);
-  expect_calls(faults, 0, 0);
-}
-
-TEST_F(LoopDispatch, better_timers_cost_a_look_at_the_clock_and_no_system_call) {
-  keep(add_time(kForever, say("T"), -1));
-  keep_ready(20);
-  EXPECT_EQ(loop_->run(0), 1);
-  test::Faults faults;
-  run(19);
-  expect_calls(faults, 0, 0);
-  EXPECT_EQ(faults.n(Call::kClockGettime), 19);
-}
-
-TEST_F(LoopDispatch, more_better_descriptors_than_a_few_cost_a_full_question) {
-  for (int i = 0; i < 17; ++i) keep(add_io(event_fd().fd(), say("b"), -1));
-  keep_ready(10);
-  EXPECT_EQ(loop_->run(0), 1);
-  test::Faults faults;
-  run(9);
-  expect_calls(faults, 9, 0);
-  EXPECT_EQ(said_, "..........");
-}
-
-TEST_F(LoopDispatch, a_better_edge_triggered_descriptor_costs_a_full_question_and_keeps_its_edge) {
-  test::EventFd& edge = event_fd();
-  keep(add_io(edge.fd(), say("E"), -1, EPOLLIN | EPOLLET));
-  keep_ready(4);
-  EXPECT_EQ(loop_->run(0), 1);
-  test::Faults faults;
-  edge.set();
-  run(4);
-  expect_calls(faults, 4, 0);
-  EXPECT_EQ(said_, ".E...");
-  EXPECT_EQ(loop_->run(0), 0) << "one edge is one event";
-}
-
-TEST_F(LoopDispatch, a_better_descriptor_that_was_closed_is_left_to_epoll) {
-  test::EventFd& event = event_fd();
-  keep(add_io(event.fd(), say("B"), -1));
-  keep_ready(4);
-  EXPECT_EQ(loop_->run(0), 1);
-  const int duplicate = ::dup(event.fd());
-  event.close();
-  test::Faults faults;
-  run(1);
-  expect_calls(faults, 1, 1);
-  const uint64_t one = 1;
-  EXPECT_EQ(::write(duplicate, &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
-  run(1);
-  EXPECT_EQ(said_, "..B");
-  (void)::close(duplicate);
-}
-
-TEST_F(LoopDispatch, a_defer_that_stays_on_needs_neither_the_kernel_nor_the_clock) {
-  keep(add_defer(say("d"), 0, Enabled::kOn));
-  test::Faults faults;
-  run(100);
-  expect_calls(faults, 0, 0);
-  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
-  EXPECT_EQ(faults.n(Call::kMalloc), 0);
-}
-
-TEST_F(LoopDispatch, a_description_costs_no_look_at_the_clock) {
-  Source* source = keep(add_defer(say("d"), 0, Enabled::kOn));
-  EXPECT_EQ(source->set_description("described"), 1);
-  EXPECT_EQ(source->set_destroy_callback([](void*) {}), 0);
-  test::Faults faults;
-  run(100);
-  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
-}
-
-TEST_F(LoopDispatch, a_sleep_takes_one_look_at_the_clock) {
-  keep(add_io(event_fd().fd(), say("i")));
-  keep(add_time(kForever, say("t")));
-  test::Faults faults;
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(loop_->run(0), 0);
-  EXPECT_EQ(faults.n(Call::kClockGettime), 10);
-  expect_calls(faults, 10, 0);
-}
-
-TEST_F(LoopDispatch, the_time_of_an_iteration_is_the_same_for_all_of_it_and_read_when_it_is_asked_for) {
-  Usec first = 0;
-  EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &first), 1) << "before the first iteration it is the current time";
-  keep(add_defer(handler([&](Source*) {
-    Usec then[3] = {};
-    for (const clockid_t id : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME}) {
-      EXPECT_EQ(loop_->now(id, &then[0]), 0);
-      const Usec start = monotonic();
-      while (monotonic() <= start + 10) continue;
-      EXPECT_EQ(loop_->now(id, &then[1]), 0);
-      EXPECT_EQ(then[0], then[1]);
-    }
-    EXPECT_GE(then[0], first);
-    return 0;
-  })));
-  run(1);
 }
 
 // --- Iterations, exit ---
@@ -501,63 +298,6 @@ TEST_F(LoopDispatch, a_rate_limited_source_keeps_a_loop_that_exits_when_idle) {
   EXPECT_EQ(source->set_rate_limit(kUsecPerMsec, 1), 0);
   EXPECT_EQ(loop_->run_until_finished(), 0);
   EXPECT_EQ(said_, "dd");
-}
-
-// --- What must not starve in a long batch ---
-
-TEST_F(LoopDispatch, the_watchdog_is_fed_in_a_batch_that_does_not_end) {
-  const int manager = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  struct sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(manager, reinterpret_cast<struct sockaddr*>(&address), sizeof(sa_family_t)), 0);  // Any free name.
-  ASSERT_EQ(::getsockname(manager, reinterpret_cast<struct sockaddr*>(&address), &size), 0);
-  const std::string name(address.sun_path + 1, size - sizeof(sa_family_t) - 1);
-  ASSERT_EQ(setenv("NOTIFY_SOCKET", ("@" + name).c_str(), 1), 0);
-  ASSERT_EQ(setenv("WATCHDOG_USEC", "20000", 1), 0);
-  ASSERT_EQ(unsetenv("WATCHDOG_PID"), 0);
-  keep(add_defer(say(""), 0, Enabled::kOn));
-  test::Faults faults;
-  const Usec begin = monotonic();
-  EXPECT_EQ(loop_->set_watchdog(true), 1);
-  EXPECT_EQ(faults.n(Call::kSendmsg), 1);
-  while (faults.n(Call::kSendmsg) < 4) ASSERT_EQ(loop_->run(0), 1);
-  EXPECT_GE(monotonic(), begin + 3 * 20'000 / 4) << "never more often than every quarter of the period";
-  EXPECT_EQ(faults.n(Call::kEpollWait) + faults.n(Call::kPoll), 0);
-  char text[64] = {};
-  for (int i = 0; i < 4; ++i) {
-    EXPECT_GT(::recv(manager, text, sizeof(text) - 1, 0), 0);
-    EXPECT_STREQ(text, "WATCHDOG=1");
-  }
-  EXPECT_EQ(loop_->set_watchdog(false), 0);
-  (void)::close(manager);
-  EXPECT_EQ(unsetenv("NOTIFY_SOCKET"), 0);
-  EXPECT_EQ(unsetenv("WATCHDOG_USEC"), 0);
-}
-
-TEST_F(LoopDispatch, a_source_comes_back_from_its_rate_limit_in_a_batch_that_does_not_end) {
-  keep(add_defer(say(""), 0, Enabled::kOn));
-  int n_calls = 0;
-  Source* limited = keep(add_defer(handler([&](Source*) { return ++n_calls, 0; }), -1, Enabled::kOn));
-  EXPECT_EQ(limited->set_rate_limit(2 * kUsecPerMsec, 2), 0);
-  static int n_expired;
-  n_expired = 0;
-  EXPECT_EQ(limited->set_rate_limit_expired([](Source*, void*) { return ++n_expired, 0; }), 0);
-  const Usec begin = monotonic();
-  while (n_expired < 3) ASSERT_EQ(loop_->run(0), 1);
-  EXPECT_GE(monotonic(), begin + 3 * 2 * kUsecPerMsec);
-  EXPECT_GE(n_calls, 6);
-  EXPECT_LE(n_calls, 8);
-  EXPECT_TRUE(loop_->check_invariants());
-}
-
-TEST_F(LoopDispatch, an_exit_is_not_starved_by_a_source_that_is_always_ready) {
-  keep(add_defer(say(""), INT64_MIN, Enabled::kOn));
-  run(10);
-  keep(add_exit(say("e"), INT64_MAX));
-  loop_->exit(0);
-  EXPECT_EQ(loop_->run_until_finished(), 0);
-  EXPECT_EQ(said_, "e");
 }
 
 // --- Posts, prepare ---

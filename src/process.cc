@@ -22,13 +22,14 @@ uint64_t new_token() {
 }  // namespace
 
 int Process::map_page() {
-  const long size = ::sysconf(_SC_PAGESIZE);
+  const long page_size = ::sysconf(_SC_PAGESIZE);
+  const size_t size = page_size > 0 ? static_cast<size_t>(page_size) : 4096U;
   void* memory = nullptr;
-  const int r = kernel::map_wiped_on_fork(size > 0 ? static_cast<size_t>(size) : 4096U, &memory);
+  const int r = kernel::map_wiped_on_fork(size, &memory);
   if (r < 0) return r;
   auto* page = new (memory) std::atomic<uint64_t>(0);
   std::atomic<uint64_t>* none = nullptr;
-  if (!page_.compare_exchange_strong(none, page, std::memory_order_acq_rel)) kernel::unmap(memory, 4096U);
+  if (!page_.compare_exchange_strong(none, page, std::memory_order_acq_rel)) kernel::unmap(memory, size);
   return 0;
 }
 

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+//
+// Unit tests of loop.h: what it costs to know who goes next.
+//
+// Idea: the fault seam counts the calls that each dispatch costs, so that the promise of doc/dispatch.md ("ask only
+// about what could preempt") is a number here. What must happen in a long batch although nobody asks the kernel is
+// tested here, too.
+#include <gtest/gtest.h>
+#include <sys/un.h>
+
+#include <string>
+
+#include "src/loop.h"
+#include "src/loop_testing.h"
+
+namespace evenkeel {
+namespace {
+
+using kernel::Call;
+using test::monotonic;
+
+class LoopCost : public test::DispatchTest {};
+
+TEST_F(LoopCost, many_ready_descriptors_cost_one_question_for_all_of_them) {
+  keep_ready(50);
+  EXPECT_EQ(loop_->run(kForever), 1);
+  test::Faults faults;
+  run(49);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(loop_->run(0), 0);
+  expect_calls(faults, 1, 0);
+  keep_ready(50);
+  faults.reset();
+  run(50);
+  expect_calls(faults, 1, 0);
+}
+
+TEST_F(LoopCost, a_better_signal_source_costs_one_small_question_for_each_dispatch) {
+  keep_signal(say("S"), -1);
+  keep_ready(50);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(49);
+  expect_calls(faults, 0, 49);
+}
+
+TEST_F(LoopCost, worse_sources_cost_nothing_while_better_ones_are_pending) {
+  keep_signal(say("S"), 1);
+  keep(add_io(event_fd().fd(), say("<"), 2));
+  keep(add_time(1, say("T"), 3));
+  keep_ready(20);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(19);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
+}
+
+TEST_F(LoopCost, a_better_source_that_is_off_costs_nothing) {
+  EXPECT_EQ(keep(add_io(event_fd().fd(), say("o"), -1))->set_enabled(Enabled::kOff), 0);
+  keep_ready(20);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(19);
+  expect_calls(faults, 0, 0);
+}
+
+TEST_F(LoopCost, better_timers_cost_a_look_at_the_clock_and_no_system_call) {
+  keep(add_time(kForever, say("T"), -1));
+  keep_ready(20);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(19);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 19);
+}
+
+TEST_F(LoopCost, more_better_descriptors_than_a_few_cost_a_full_question) {
+  for (int i = 0; i < 17; ++i) keep(add_io(event_fd().fd(), say("b"), -1));
+  keep_ready(10);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(9);
+  expect_calls(faults, 9, 0);
+  EXPECT_EQ(said_, "..........");
+}
+
+TEST_F(LoopCost, a_better_edge_triggered_descriptor_costs_a_full_question_and_keeps_its_edge) {
+  test::EventFd& edge = event_fd();
+  keep(add_io(edge.fd(), say("E"), -1, EPOLLIN | EPOLLET));
+  keep_ready(4);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  edge.set();
+  run(4);
+  expect_calls(faults, 4, 0);
+  EXPECT_EQ(said_, ".E...");
+  EXPECT_EQ(loop_->run(0), 0) << "one edge is one event";
+}
+
+TEST_F(LoopCost, a_better_descriptor_that_was_closed_is_left_to_epoll) {
+  test::EventFd& event = event_fd();
+  keep(add_io(event.fd(), say("B"), -1));
+  keep_ready(4);
+  EXPECT_EQ(loop_->run(0), 1);
+  const int duplicate = ::dup(event.fd());
+  event.close();
+  test::Faults faults;
+  run(1);
+  expect_calls(faults, 1, 1);
+  const uint64_t one = 1;
+  EXPECT_EQ(::write(duplicate, &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
+  run(1);
+  EXPECT_EQ(said_, "..B");
+  (void)::close(duplicate);
+}
+
+TEST_F(LoopCost, a_defer_that_stays_on_needs_neither_the_kernel_nor_the_clock) {
+  keep(add_defer(say("d"), 0, Enabled::kOn));
+  test::Faults faults;
+  run(100);
+  expect_calls(faults, 0, 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
+  EXPECT_EQ(faults.n(Call::kMalloc), 0);
+}
+
+TEST_F(LoopCost, a_description_costs_no_look_at_the_clock) {
+  Source* source = keep(add_defer(say("d"), 0, Enabled::kOn));
+  EXPECT_EQ(source->set_description("described"), 1);
+  EXPECT_EQ(source->set_destroy_callback([](void*) {}), 0);
+  test::Faults faults;
+  run(100);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 0);
+}
+
+TEST_F(LoopCost, a_sleep_takes_one_look_at_the_clock) {
+  keep(add_io(event_fd().fd(), say("i")));
+  keep(add_time(kForever, say("t")));
+  test::Faults faults;
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 10);
+  expect_calls(faults, 10, 0);
+}
+
+TEST_F(LoopCost, the_time_of_an_iteration_is_the_same_for_all_of_it_and_read_when_it_is_asked_for) {
+  Usec first = 0;
+  EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &first), 1) << "before the first iteration it is the current time";
+  keep(add_defer(handler([&](Source*) {
+    Usec then[3] = {};
+    for (const clockid_t id : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME}) {
+      EXPECT_EQ(loop_->now(id, &then[0]), 0);
+      const Usec start = monotonic();
+      while (monotonic() <= start + 10) continue;
+      EXPECT_EQ(loop_->now(id, &then[1]), 0);
+      EXPECT_EQ(then[0], then[1]);
+    }
+    EXPECT_GE(then[0], first);
+    return 0;
+  })));
+  run(1);
+}
+
+// --- What must not starve in a long batch ---
+
+TEST_F(LoopCost, the_watchdog_is_fed_in_a_batch_that_does_not_end) {
+  const int manager = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(manager, reinterpret_cast<struct sockaddr*>(&address), sizeof(sa_family_t)), 0);  // Any free name.
+  ASSERT_EQ(::getsockname(manager, reinterpret_cast<struct sockaddr*>(&address), &size), 0);
+  const std::string name(address.sun_path + 1, size - sizeof(sa_family_t) - 1);
+  ASSERT_EQ(setenv("NOTIFY_SOCKET", ("@" + name).c_str(), 1), 0);
+  ASSERT_EQ(setenv("WATCHDOG_USEC", "20000", 1), 0);
+  ASSERT_EQ(unsetenv("WATCHDOG_PID"), 0);
+  keep(add_defer(say(""), 0, Enabled::kOn));
+  test::Faults faults;
+  const Usec begin = monotonic();
+  EXPECT_EQ(loop_->set_watchdog(true), 1);
+  EXPECT_EQ(faults.n(Call::kSendmsg), 1);
+  while (faults.n(Call::kSendmsg) < 4) ASSERT_EQ(loop_->run(0), 1);
+  EXPECT_GE(monotonic(), begin + 3 * 20'000 / 4) << "never more often than every quarter of the period";
+  EXPECT_EQ(faults.n(Call::kEpollWait) + faults.n(Call::kPoll), 0);
+  char text[64] = {};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_GT(::recv(manager, text, sizeof(text) - 1, 0), 0);
+    EXPECT_STREQ(text, "WATCHDOG=1");
+  }
+  EXPECT_EQ(loop_->set_watchdog(false), 0);
+  (void)::close(manager);
+  EXPECT_EQ(unsetenv("NOTIFY_SOCKET"), 0);
+  EXPECT_EQ(unsetenv("WATCHDOG_USEC"), 0);
+}
+
+TEST_F(LoopCost, a_source_comes_back_from_its_rate_limit_in_a_batch_that_does_not_end) {
+  keep(add_defer(say(""), 0, Enabled::kOn));
+  int n_calls = 0;
+  Source* limited = keep(add_defer(handler([&](Source*) { return ++n_calls, 0; }), -1, Enabled::kOn));
+  EXPECT_EQ(limited->set_rate_limit(2 * kUsecPerMsec, 2), 0);
+  static int n_expired;
+  n_expired = 0;
+  EXPECT_EQ(limited->set_rate_limit_expired([](Source*, void*) { return ++n_expired, 0; }), 0);
+  const Usec begin = monotonic();
+  while (n_expired < 3) ASSERT_EQ(loop_->run(0), 1);
+  EXPECT_GE(monotonic(), begin + 3 * 2 * kUsecPerMsec);
+  EXPECT_GE(n_calls, 6);
+  EXPECT_LE(n_calls, 8);
+  EXPECT_TRUE(loop_->check_invariants());
+}
+
+TEST_F(LoopCost, an_exit_is_not_starved_by_a_source_that_is_always_ready) {
+  keep(add_defer(say(""), INT64_MIN, Enabled::kOn));
+  run(10);
+  keep(add_exit(say("e"), INT64_MAX));
+  loop_->exit(0);
+  EXPECT_EQ(loop_->run_until_finished(), 0);
+  EXPECT_EQ(said_, "e");
+}
+
+}  // namespace
+}  // namespace evenkeel
