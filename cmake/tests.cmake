@@ -97,3 +97,5 @@ if(EVENKEEL_PLAIN_BUILD)
   evenkeel_script_tests(example "${PROJECT_SOURCE_DIR}/examples/run-*" ${PROJECT_BINARY_DIR})
   evenkeel_script_tests(compat "${PROJECT_SOURCE_DIR}/compat-tests/*" $<TARGET_FILE:evenkeel>)
 endif()
+
+include(cmake/fuzz.cmake)

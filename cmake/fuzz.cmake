@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+#
+# The fuzzers. conformance/fuzz: random programs on the reference and on our library, compared (label fuzz; it needs
+# libsystemd-dev, and a build without sanitizers, which can't be preloaded). fuzz/: libFuzzer on our library alone, with the
+# engine's own checks (-DEVENKEEL_FUZZERS=ON, clang only); ctest runs it on the corpus.
+
+option(EVENKEEL_FUZZERS "Build the libFuzzer target (clang)" OFF)
+
+if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
+  set(fuzz_dir ${PROJECT_SOURCE_DIR}/conformance/fuzz)
+  add_executable(fuzz-serve ${fuzz_dir}/serve.c)
+  target_include_directories(fuzz-serve PRIVATE ${PROJECT_SOURCE_DIR}/include)
+  target_compile_definitions(fuzz-serve PRIVATE _GNU_SOURCE)
+  target_compile_options(fuzz-serve PRIVATE -Wno-unused-function)
+  target_link_libraries(fuzz-serve PRIVATE evenkeel_options PkgConfig::SYSTEMD ${CMAKE_DL_LIBS})
+
+  add_executable(fuzz-programs ${fuzz_dir}/fuzz.cc ${fuzz_dir}/compare.cc ${fuzz_dir}/generate.cc)
+  target_link_libraries(fuzz-programs PRIVATE evenkeel_options)
+  target_compile_options(fuzz-programs PRIVATE -fexceptions)
+
+  # A library with a known fault in front of libsystemd: the fuzzer must find it.
+  add_library(fuzz-faulty MODULE ${fuzz_dir}/faulty.c)
+  target_include_directories(fuzz-faulty PRIVATE ${PROJECT_SOURCE_DIR}/include)
+  target_compile_definitions(fuzz-faulty PRIVATE _GNU_SOURCE)
+  target_compile_options(fuzz-faulty PRIVATE -fvisibility=default)
+  target_link_libraries(fuzz-faulty PRIVATE evenkeel_options ${CMAKE_DL_LIBS})
+
+  set(fuzz $<TARGET_FILE:fuzz-programs> $<TARGET_FILE:fuzz-serve>)
+  add_test(NAME "fuzz:seeds" COMMAND ${fuzz} $<TARGET_FILE:evenkeel> --seeds 1-3000)
+  add_test(NAME "fuzz:finds_a_fault" COMMAND ${fuzz_dir}/finds_a_fault_test.sh ${fuzz} $<TARGET_FILE:fuzz-faulty>)
+  add_test(NAME "fuzz:printed" COMMAND ${fuzz_dir}/printed_test.sh ${fuzz} $<TARGET_FILE:evenkeel>)
+  set_tests_properties("fuzz:seeds" "fuzz:finds_a_fault" "fuzz:printed" PROPERTIES
+    LABELS fuzz TIMEOUT 1800 SKIP_RETURN_CODE 77)
+endif()
+
+if(EVENKEEL_FUZZERS)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "EVENKEEL_FUZZERS needs clang, which brings libFuzzer")
+  endif()
+  set(fuzz_sanitizers -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_library(fuzz-engine OBJECT ${EVENKEEL_ENGINE_SOURCES} ${EVENKEEL_SHIM_SOURCES} src/kernel_faults.cc src/loop_check.cc
+    fuzz/check.cc)
+  target_link_libraries(fuzz-engine PRIVATE evenkeel_library_options)
+  target_compile_definitions(fuzz-engine PRIVATE EVENKEEL_FAULTS EVENKEEL_VERSION="${PROJECT_VERSION}")
+  target_compile_options(fuzz-engine PRIVATE -fsanitize=fuzzer-no-link ${fuzz_sanitizers})
+
+  add_executable(fuzz-loop fuzz/loop_fuzzer.c $<TARGET_OBJECTS:fuzz-engine>)
+  target_include_directories(fuzz-loop PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance/fuzz)
+  target_compile_definitions(fuzz-loop PRIVATE _GNU_SOURCE)
+  target_compile_options(fuzz-loop PRIVATE -Wall -Wextra -Wno-unused-function -fsanitize=fuzzer-no-link ${fuzz_sanitizers})
+  target_link_options(fuzz-loop PRIVATE -fsanitize=fuzzer ${fuzz_sanitizers})
+  set_target_properties(fuzz-loop PROPERTIES LINKER_LANGUAGE CXX)
+  file(GLOB corpus CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/corpus/*)
+  add_test(NAME "fuzz:corpus" COMMAND fuzz-loop ${corpus})
+  set_tests_properties("fuzz:corpus" PROPERTIES LABELS fuzz TIMEOUT 600)
+endif()

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+//
+// The driver: fuzz SERVE OURS [--seeds A-B | --minutes N | --print SEED | --trace SEED | --bytes SEED | --differences]
+// [--jobs N]
+//
+// `SERVE` is the runner (serve.c), linked to libsystemd; `OURS` is our library. Jobs are processes, each with a pair of
+// runners and its share of the seeds; each writes its counts to a pipe when it is done. tools/fuzz is the front of
+// this.
+//
+// Exit code: 0 all the same, 1 a difference (its program, shortened, is on standard output), 2 it could not be run.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "compare.h"
+#include "differences.h"
+
+namespace {
+
+using namespace evenkeel::fuzz;
+
+struct Counts {
+  uint64_t programs = 0;
+  uint64_t differences = 0;
+  uint64_t hangs = 0;
+  uint64_t unsteady = 0;
+};
+
+struct Options {
+  std::string serve;
+  std::string ours;
+  uint64_t first = 1;
+  uint64_t last = 100;
+  double minutes = 0;
+  unsigned jobs = 1;
+  uint64_t most_differences = 3;  // Of a job, for each takes a while to shorten.
+};
+
+void report(const Program& program, uint64_t seed, const std::string& explanation) {
+  const std::string comment = "seed " + std::to_string(seed) + ", shortened: " + describe(program);
+  std::printf("== the libraries differ: seed %llu\n%s%s\n", static_cast<unsigned long long>(seed), explanation.c_str(),
+              as_c(program, comment).c_str());
+  std::fflush(stdout);
+}
+
+Counts work(const Options& options, unsigned job) {
+  Runner reference(options.serve, "");
+  Runner ours(options.serve, options.ours);
+  if (reference.library() == ours.library() || reference.library().find("libsystemd") == std::string::npos) {
+    std::fprintf(stderr, "fuzz: calls are bound to %s and %s\n", reference.library().c_str(), ours.library().c_str());
+    std::exit(2);
+  }
+  Comparer comparer(reference, ours);
+  Counts counts;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.minutes * 60);
+  for (uint64_t seed = options.first + job; counts.differences < options.most_differences; seed += options.jobs) {
+    if (options.minutes > 0 ? std::chrono::steady_clock::now() >= end : seed > options.last) break;
+    const Program program = generate(seed);
+    const Verdict verdict = comparer.judge(program);
+    ++counts.programs;
+    if (verdict == Verdict::kReferenceHangs) ++counts.hangs;
+    if (verdict == Verdict::kUnsteady) {
+      ++counts.unsteady;
+      std::printf("unsteady: seed %llu: %s\n", static_cast<unsigned long long>(seed), comparer.explanation().c_str());
+      std::fflush(stdout);
+    }
+    if (verdict != Verdict::kDifferent) continue;
+    ++counts.differences;
+    const Program shortened = comparer.shorten(program);
+    report(shortened, seed, comparer.explanation());
+  }
+  return counts;
+}
+
+int work_in_processes(const Options& options) {
+  int results[2];
+  if (pipe(results) < 0) return 2;
+  std::fflush(stdout);
+  for (unsigned job = 0; job < options.jobs; ++job) {
+    if (fork() == 0) {
+      close(results[0]);
+      const Counts counts = work(options, job);
+      _exit(write(results[1], &counts, sizeof(counts)) == sizeof(counts) ? 0 : 2);
+    }
+  }
+  close(results[1]);
+  Counts sum;
+  unsigned n_done = 0;
+  for (Counts counts; read(results[0], &counts, sizeof(counts)) == sizeof(counts); ++n_done) {
+    sum.programs += counts.programs;
+    sum.differences += counts.differences;
+    sum.hangs += counts.hangs;
+    sum.unsteady += counts.unsteady;
+  }
+  while (wait(nullptr) > 0) continue;
+  std::printf(
+      "%llu programs, %llu differences, %llu times the reference hung upon an unwanted inotify event, %llu unsteady\n",
+      static_cast<unsigned long long>(sum.programs), static_cast<unsigned long long>(sum.differences),
+      static_cast<unsigned long long>(sum.hangs), static_cast<unsigned long long>(sum.unsteady));
+  if (n_done != options.jobs) return 2;
+  return sum.differences > 0 ? 1 : 0;
+}
+
+int trace(const Options& options, uint64_t seed) {
+  const Program program = generate(seed);
+  const Outcome reference = Runner(options.serve, "").run(program);
+  const Outcome ours = Runner(options.serve, options.ours).run(program);
+  std::printf("== reference, status %d\n%s== ours, status %d\n%s", reference.status, reference.trace.c_str(),
+              ours.status, ours.trace.c_str());
+  return 0;
+}
+
+int list_differences() {
+#define X(name, reason) std::printf("%-16s %s\n", #name, reason);
+  FUZZ_DIFFERENCES(X)
+#undef X
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  Options options;
+  options.serve = argv[1];
+  options.ours = argv[2];
+  for (int i = 3; i < argc; ++i) {
+    const std::string option = argv[i];
+    const char* value = i + 1 < argc ? argv[i + 1] : "";
+    if (option == "--differences") return list_differences();
+    if (option == "--print") {
+      const Program program = generate(std::strtoull(value, nullptr, 0));
+      std::fputs(as_c(program, "seed " + std::string(value) + ": " + describe(program)).c_str(), stdout);
+      return 0;
+    }
+    if (option == "--bytes") {
+      // As fuzz/loop_fuzzer.c reads it.
+      const Program program = generate(std::strtoull(value, nullptr, 0));
+      const unsigned char head[8] = {static_cast<unsigned char>(program.modes & kLazy ? 0 : 1), 1,
+                                     static_cast<unsigned char>(program.modes & (kDefaultLoop | kLoopFirst))};
+      std::fwrite(head, 1, sizeof(head), stdout);
+      std::fwrite(program.operations, sizeof(Operation), program.count, stdout);
+      return 0;
+    }
+    if (option == "--trace") return trace(options, std::strtoull(value, nullptr, 0));
+    ++i;
+    if (option == "--seeds") {
+      char* rest = nullptr;
+      options.first = options.last = std::strtoull(value, &rest, 0);
+      if (*rest == '-') options.last = std::strtoull(rest + 1, nullptr, 0);
+    } else if (option == "--minutes") {
+      options.minutes = std::atof(value);
+      options.first = (static_cast<uint64_t>(std::random_device{}()) << 20) + 1000000;
+      std::printf("from seed %llu on\n", static_cast<unsigned long long>(options.first));
+    } else if (option == "--jobs") {
+      options.jobs = static_cast<unsigned>(std::atoi(value));
+    } else if (option == "--most") {
+      options.most_differences = std::strtoull(value, nullptr, 0);
+    } else {
+      std::fprintf(stderr, "fuzz: unknown option %s\n", option.c_str());
+      return 2;
+    }
+  }
+  return work_in_processes(options);
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+//
+// The operations on sources that are there already.
+//
+// Each writes its result to the trace and does nothing on an empty slot. Where two libraries are known to differ the
+// operation is `avoided` (differences.h), under a condition that both see alike. Calls for another kind of source are
+// made too, for their errors.
+#ifndef EVENKEEL_FUZZ_SETTERS_H
+#define EVENKEEL_FUZZ_SETTERS_H
+
+#include "slots.h"
+
+static void report(const char* what, int slot, int result) { trace("%s %d: %s\n", what, slot, error_name(result)); }
+
+// Changes of a source that comes back during the program, which would come back without being pending.
+static bool comes_back(int slot) { return slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedReturn); }
+
+// Sources that must keep what was read for them, most of them in lazy programs.
+static bool keeps_its_events(int slot) {
+  if (is(slot, kChild) && (kinds_of_children & 2)) return avoided(kAvoidStoppedOff);
+  if (!lazy()) return false;
+  if (is(slot, kSignal)) return avoided(kAvoidLazySignal);
+  return is(slot, kInotify) && avoided(kAvoidLazyInotify);
+}
+
+// What is registered while the source is ONESHOT.
+static void note_oneshot(int slot) {
+  int enabled = SD_EVENT_OFF;
+  if (!is(slot, kIo)) return;
+  sd_event_source_get_enabled(slots[slot].source, &enabled);
+  if (enabled == SD_EVENT_ONESHOT) slots[slot].from_off = true;
+}
+
+static void set_enabled(int slot, int mode) {
+  static const int values[] = {SD_EVENT_OFF, SD_EVENT_ON, SD_EVENT_ONESHOT, SD_EVENT_ON};
+  struct Slot* s = &slots[slot];
+  if (!usable(slot) || partly_run) return;
+  int value = values[mode];
+  int before = SD_EVENT_OFF;
+  sd_event_source_get_enabled(s->source, &before);
+  if (ties() && (s->kind == kDefer || s->kind == kTime) && value == SD_EVENT_ON) value = SD_EVENT_ONESHOT;
+  if ((value == SD_EVENT_OFF || (value == SD_EVENT_ONESHOT && s->kind != kChild)) && keeps_its_events(slot)) return;
+  if (value == SD_EVENT_OFF && s->limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
+  if (value == SD_EVENT_OFF && sd_event_get_state(loop) == SD_EVENT_FINISHED && avoided(kAvoidFinishedOff)) return;
+  if (s->kind == kPost && inside && before == SD_EVENT_OFF && value && avoided(kAvoidPostInCallback)) return;
+  if (s->kind == kChild && (value == SD_EVENT_ON || (value && s->process_reaped)) && avoided(kAvoidChildGone)) return;
+  if (s->kind == kIo && value == SD_EVENT_ON && (s->from_off || s->limit_near) && before == SD_EVENT_ONESHOT &&
+      avoided(kAvoidOneshotFromOff))
+    return;
+  if (value != SD_EVENT_OFF && s->kind == kIo && contested(slot, s->which)) return;
+  if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->from_off = value == SD_EVENT_ONESHOT;
+  if (value == SD_EVENT_ONESHOT && limited(slot)) s->from_off = true;  // It comes back as one.
+  if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->wave = wave;
+  report(value == 0 ? "off" : value > 0 ? "on" : "oneshot", slot, sd_event_source_set_enabled(s->source, value));
+}
+
+static void set_priority(int slot, int k) {
+  if (!usable(slot)) return;
+  if (slots[slot].kind == kSignal && signal_sent[slots[slot].which] && avoided(kAvoidSignalMoved)) return;
+  static const int64_t shift[] = {0, -1000, 1000};
+  report("priority", slot, sd_event_source_set_priority(slots[slot].source, priority_of(slot) + shift[k]));
+}
+
+static void set_prepare(int slot, int on) {
+  if (on && uses_expire && avoided(kAvoidLimitedExpire)) return;
+  uses_prepare = uses_prepare || on;
+  if (usable(slot)) report("prepare of", slot, sd_event_source_set_prepare(slots[slot].source, on ? on_prepare : NULL));
+}
+
+static void set_description(int slot, int which) {
+  static const char* const texts[] = {"one", "another", NULL, ""};
+  if (usable(slot)) report("description", slot, sd_event_source_set_description(slots[slot].source, texts[which]));
+}
+
+static void forget(int slot) {
+  slots[slot].kind = kNone;
+  slots[slot].source = NULL;
+}
+
+static void set_floating(int slot, int on) {
+  if (!usable(slot)) return;
+  struct Slot* s = &slots[slot];
+  // The loop's reference may be the only one.
+  sd_event_source* source = s->source;
+  const bool goes = !on && !s->owned;
+  if (goes && keeps_its_events(slot)) return;
+  if (goes) forget(slot);
+  report(on ? "floating" : "not floating", slot, sd_event_source_set_floating(source, on));
+}
+
+static void set_destroy(int slot, int on) {
+  if (!usable(slot)) return;
+  report("destroy callback", slot, sd_event_source_set_destroy_callback(slots[slot].source, on ? on_destroy : NULL));
+}
+
+static void set_exit_on_failure(int slot, int on) {
+  if (usable(slot)) report("exit on failure", slot, sd_event_source_set_exit_on_failure(slots[slot].source, on));
+}
+
+static void give_up(int slot, sd_event_source* (*how)(sd_event_source*), const char* what) {
+  if (!usable(slot) || !slots[slot].owned || keeps_its_events(slot)) return;
+  sd_event_source* source = slots[slot].source;
+  const bool floating = sd_event_source_get_floating(source) > 0;
+  if (floating) slots[slot].owned = false;
+  if (!floating) forget(slot);
+  how(source);
+  trace("%s %d\n", what, slot);
+}
+
+static void unref(int slot) { give_up(slot, sd_event_source_unref, "unref"); }
+
+static void disable_unref(int slot) {
+  if (usable(slot) && slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
+  if (usable(slot) && sd_event_get_state(loop) == SD_EVENT_FINISHED && avoided(kAvoidFinishedOff)) return;
+  give_up(slot, sd_event_source_disable_unref, "disable_unref");
+}
+
+static void ref_unref(int slot) {
+  if (!usable(slot)) return;
+  sd_event_source* same = sd_event_source_ref(slots[slot].source);
+  trace("ref_unref %d: %s %s\n", slot, same == slots[slot].source ? "same" : "OTHER",
+        sd_event_source_unref(same) ? "LEFT" : "none");
+}
+
+static void getters(int slot) {
+  if (!usable(slot)) return;
+  struct Slot* s = &slots[slot];
+  sd_event_source* source = s->source;
+  uint32_t word = 0;
+  uint64_t usec = 0;
+  clockid_t clock = 0;
+  pid_t pid = 0;
+  const char* text = "";
+  unsigned burst = 0;
+  const int fd = sd_event_source_get_io_fd(source);
+  trace("getters %d: fd %s", slot, fd < 0 ? error_name(fd) : fd == channel_fd(s->which) ? "of the channel" : "other");
+  trace(" events %s", error_name(sd_event_source_get_io_events(source, &word)));
+  trace(" %x", word);
+  trace(" time %s", error_name(sd_event_source_get_time(source, &usec)));
+  trace(" %s accuracy %s", time_name(s, usec), error_name(sd_event_source_get_time_accuracy(source, &usec)));
+  trace(" %s clock %s", time_name(s, usec), error_name(sd_event_source_get_time_clock(source, &clock)));
+  trace(" %d signal %s", clock, error_name(sd_event_source_get_signal(source)));
+  trace(" pid %s", error_name(sd_event_source_get_child_pid(source, &pid)));
+  trace(" %s", pid == 0 ? "none" : s->which >= 0 && pid == children[s->which].pid ? "own" : "OTHER");
+  const int pidfd = sd_event_source_get_child_pidfd(source);
+  trace(" pidfd %s", pidfd < 0 ? error_name(pidfd) : "one");
+  word = 0;
+  trace(" inotify %s", error_name(sd_event_source_get_inotify_mask(source, &word)));
+  trace(" %x description %s", word, error_name(sd_event_source_get_description(source, &text)));
+  trace(" %s limit %s", text[0] == '/' ? "path" : text,
+        error_name(sd_event_source_get_ratelimit(source, &usec, &burst)));
+  trace(" %u owns %s", burst, error_name(sd_event_source_get_io_fd_own(source)));
+  trace(" %s", error_name(sd_event_source_get_child_pidfd_own(source)));
+  trace(" %s", error_name(sd_event_source_get_child_process_own(source)));
+  trace(" destroy %s", error_name(sd_event_source_get_destroy_callback(source, NULL)));
+  trace(" slot %s", sd_event_source_get_userdata(source) == userdata(slot) ? "own" : "OTHER");
+  trace(" loop %s\n", sd_event_source_get_event(source) == loop ? "own" : "OTHER");
+}
+
+// ---- IO ------------------------------------------------------------------------------------------------------------
+
+static void set_io_events(int slot, int events) {
+  if (comes_back(slot)) return;
+  note_oneshot(slot);
+  if (lazy() && (events == 5 || events == 3)) events = 0;  // kAvoidLazyRevents, kAvoidLazyEdge
+  if (usable(slot)) report("io events", slot, sd_event_source_set_io_events(slots[slot].source, kEventMasks[events]));
+}
+
+// What the library closes is a duplicate; a channel's own descriptors stay.
+static void move_io(int slot, int end, bool owned) {
+  if (comes_back(slot)) return;
+  if (!is(slot, kIo)) {
+    if (usable(slot)) report("io fd", slot, sd_event_source_set_io_fd(slots[slot].source, channel_fd(end)));
+    return;
+  }
+  if (!owned && contested(slot, end)) return;
+  note_oneshot(slot);
+  struct Slot* s = &slots[slot];
+  const int old = sd_event_source_get_io_fd(s->source);
+  const bool was_owned = s->fd_owned;
+  const int fd = owned ? fcntl(channel_fd(end), F_DUPFD_CLOEXEC, 3) : channel_fd(end);
+  if (was_owned && !owned) sd_event_source_set_io_fd_own(s->source, 0);
+  const int r = sd_event_source_set_io_fd(s->source, fd);
+  report(owned ? "io fd owned" : "io fd", slot, r);
+  if (r >= 0) {
+    s->which = end;
+    s->fd_owned = owned;
+    if (owned) sd_event_source_set_io_fd_own(s->source, 1);
+    if (was_owned && !owned) close(old);
+  } else {
+    if (owned) close(fd);
+    if (was_owned) sd_event_source_set_io_fd_own(s->source, 1);
+  }
+}
+
+static void set_io_fd(int slot, int end) { move_io(slot, end, false); }
+static void set_io_fd_owned(int slot, int end) { move_io(slot, end, is(slot, kIo)); }
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+static void set_time(int slot, int time) {
+  if (!usable(slot) || partly_run || comes_back(slot)) return;
+  slots[slot].wave = wave;
+  report("set time", slot, sd_event_source_set_time(slots[slot].source, kTimeValues[time]));
+}
+
+static void set_time_relative(int slot, int span) {
+  static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u, UINT64_MAX - 1};
+  if (usable(slot) && !comes_back(slot))
+    report("set relative", slot, sd_event_source_set_time_relative(slots[slot].source, spans[span]));
+}
+
+static void set_time_accuracy(int slot, int which) {
+  static const uint64_t values[] = {1, 0, 1000, UINT64_MAX};
+  if (usable(slot) && !comes_back(slot))
+    report("accuracy", slot, sd_event_source_set_time_accuracy(slots[slot].source, values[which]));
+}
+
+// Far enough away to be in the future for what follows at once; `nap` sleeps until it is past.
+static void set_time_near(int slot) {
+  if (!is(slot, kTime) || comes_back(slot)) return;
+  clockid_t clock = CLOCK_MONOTONIC;
+  sd_event_source_get_time_clock(slots[slot].source, &clock);
+  slots[slot].near = clock_now(clock) + kNearUsec;
+  nap_until = clock_now(CLOCK_MONOTONIC) + kNearUsec + 3000;
+  report("set near", slot, sd_event_source_set_time(slots[slot].source, slots[slot].near));
+}
+
+// ---- processes -----------------------------------------------------------------------------------------------------
+
+static void set_process_own(int slot, int on) {
+  if (usable(slot)) report("own process", slot, sd_event_source_set_child_process_own(slots[slot].source, on));
+}
+
+static void send_child_signal(int slot, int which) {
+  static const int numbers[] = {SIGURG, 0, 65};
+  if (lazy() && is(slot, kChild) && children[slots[slot].which].ended && avoided(kAvoidLazyChild)) return;
+  if (usable(slot))
+    report("child signal", slot, sd_event_source_send_child_signal(slots[slot].source, numbers[which], NULL, 0));
+}
+
+// Whether a source is OFF that should hear of what happens to its process, or nobody is on who hears of stops.
+static bool deaf(int slot) {
+  if (!(kinds_of_children & 2)) return false;
+  bool anyone = false;
+  for (int i = 0; i < kSlots; i++)
+    if (is(i, kChild) && slots[i].stops) anyone = anyone || sd_event_source_get_enabled(slots[i].source, NULL) > 0;
+  return (!anyone || sd_event_source_get_enabled(slots[slot].source, NULL) == 0) && avoided(kAvoidStoppedOff);
+}
+
+static void end_child(int slot) {
+  if (!is(slot, kChild) || partly_run || deaf(slot)) return;
+  if (lazy() && children[slots[slot].which].untold && avoided(kAvoidLazyMerge)) return;
+  if (!children[slots[slot].which].ended) slots[slot].wave = wave;
+  end_process(slots[slot].which);
+  trace("end_child %d\n", slot);
+}
+
+// Only what changes its state has something to wait for.
+static void stop_or_continue(int slot, bool stop) {
+  if (!is(slot, kChild) || deaf(slot)) return;
+  struct Child* child = &children[slots[slot].which];
+  siginfo_t info;
+  if (child->ended || child->stopped == stop) return;
+  if (child->untold && avoided(kAvoidLazyMerge)) return;
+  child->untold = true;
+  if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0) return;  // Reaped with its source.
+  child->stopped = stop;
+  kill(child->pid, stop ? SIGSTOP : SIGCONT);
+  await(child->pid, stop ? WSTOPPED : WCONTINUED);
+  trace("%s %d\n", stop ? "stop_child" : "continue_child", slot);
+}
+
+static void stop_child(int slot) { stop_or_continue(slot, true); }
+static void continue_child(int slot) { stop_or_continue(slot, false); }
+
+// ---- rate limits ---------------------------------------------------------------------------------------------------
+
+static void limit(int slot, uint64_t interval, unsigned burst) {
+  if (!usable(slot) || keeps_its_events(slot)) return;
+  if (slots[slot].kind == kSignal && slots[slot].expires && avoided(kAvoidSignalExpire)) return;
+  note_oneshot(slot);
+  slots[slot].limit_near = interval == kNearUsec;
+  report("limit", slot, sd_event_source_set_ratelimit(slots[slot].source, interval, burst));
+}
+
+static void set_ratelimit(int slot, int which) { limit(slot, which < 3 ? 3600000000u : 0, (unsigned)which + 1); }
+static void set_ratelimit_near(int slot, int which) { limit(slot, kNearUsec, (unsigned)which + 1); }
+
+static void set_ratelimit_expire(int slot, int on) {
+  if (!usable(slot)) return;
+  if (slots[slot].kind == kSignal && avoided(kAvoidSignalExpire)) return;
+  if (on && uses_prepare && avoided(kAvoidLimitedExpire)) return;
+  uses_expire = uses_expire || on;
+  slots[slot].expires = on;
+  report("expire callback", slot,
+         sd_event_source_set_ratelimit_expire_callback(slots[slot].source, on ? on_expire : NULL));
+}
+
+static void fail(void) {
+  callback_result = -EIO;
+  trace("fail\n");
+}
+
+#endif

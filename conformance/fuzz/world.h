@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+//
+// What makes sources ready: channels, signals, processes, files, and time; and the trace that everything is written to.
+//
+// Invariants:
+//  1. Nothing in the trace depends on the machine, on addresses, or on the moment: descriptors are told as numbers of
+//     channels, times as words, errors by name. Two runs of a program on one library give the same trace.
+//  2. Whatever an operation starts has happened when it returns (a process that is ended is a zombie by then).
+//  3. A program ends its processes and sockets; files are in a directory that belongs to who runs programs.
+//
+// All is static: a program includes runtime.h, and is one translation unit.
+#ifndef EVENKEEL_FUZZ_WORLD_H
+#define EVENKEEL_FUZZ_WORLD_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "differences.h"
+#include "operations.h"
+
+// ---- the trace -----------------------------------------------------------------------------------------------------
+
+enum { kTraceSize = 1 << 20 };
+
+// Of who runs the program, which may want to read it after a crash.
+static char* trace_text;
+static size_t trace_length;
+
+__attribute__((format(printf, 1, 2))) static void trace(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  const size_t room = kTraceSize - trace_length;
+  const int n = vsnprintf(trace_text + trace_length, room, format, arguments);
+  va_end(arguments);
+  if (n > 0) trace_length += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static const char* error_name(int result) {
+  static char text[4][16];
+  static unsigned next;
+  if (result < 0 && strerrorname_np(-result)) return strerrorname_np(-result);
+  char* here = text[next++ % 4];
+  (void)snprintf(here, sizeof(text[0]), "%d", result);
+  return here;
+}
+
+static bool avoided(enum Avoided why) {
+  static const char* const names[] = {
+#define X(name, reason) #name,
+      FUZZ_DIFFERENCES(X)
+#undef X
+  };
+#ifdef FUZZ_ALONE
+  return false;  // There is nobody to differ from.
+#endif
+  trace("avoided: %s\n", names[why]);
+  return true;
+}
+
+// ---- the state of a program ----------------------------------------------------------------------------------------
+
+static unsigned modes;
+static char work_dir[64];
+static sd_event* loop;
+static bool ended;           // The loop is not ours any more.
+static unsigned wave;        // Of ties: how many iterations there were.
+static bool partly_run;      // Of ties: it is not known which of a group have been called.
+static int inside;           // How many callbacks we are in.
+static int callback_result;  // Of the one that runs.
+static uint64_t nap_until;
+
+static bool strict(void) { return modes & kStrict; }
+static bool lazy(void) { return modes & kLazy; }
+static bool ties(void) { return modes & kTies; }
+
+static uint64_t clock_now(clockid_t id) {
+  struct timespec ts;
+  clock_gettime(id, &ts);
+  return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static void sleep_until(uint64_t usec) {
+  const uint64_t now = clock_now(CLOCK_MONOTONIC);
+  if (now >= usec) return;
+  const uint64_t span = usec - now;
+  struct timespec ts = {(time_t)(span / 1000000u), (long)(span % 1000000u) * 1000};
+  while (nanosleep(&ts, &ts) < 0 && errno == EINTR) continue;
+}
+
+// ---- channels ------------------------------------------------------------------------------------------------------
+
+static struct Channel {
+  int ends[2];  // Read from the first, write to the second; they are one for an eventfd.
+  unsigned wave;
+  bool fed;
+} channels[kChannels];
+
+static bool hung_up;  // Any of them.
+
+static bool readable(int fd) {
+  struct pollfd p = {fd, POLLIN, 0};
+  return poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
+}
+
+static int channel_fd(int end) { return channels[end / 2].ends[end % 2]; }
+
+static void open_channels(void) {
+  for (int i = 0; i < kChannels; i++) {
+    int* ends = channels[i].ends;
+    int r = 0;
+    if (i % 3 == 0) r = pipe2(ends, O_CLOEXEC | O_NONBLOCK);
+    if (i % 3 == 1) r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends);
+    if (i % 3 == 2) r = ends[0] = ends[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r < 0) abort();
+  }
+}
+
+static void close_channels(void) {
+  for (int i = 0; i < kChannels; i++) {
+    close(channels[i].ends[0]);
+    if (i % 3 != 2) close(channels[i].ends[1]);
+  }
+}
+
+static void empty_channel(int channel, bool whole) {
+  uint64_t buffer[8];
+  while (read(channels[channel].ends[0], buffer, whole || channel % 3 == 2 ? sizeof(buffer) : 1) > 0)
+    if (!whole) break;
+}
+
+static void feed(int channel) {
+  struct Channel* c = &channels[channel];
+  if (ties() && c->fed) return;
+  const uint64_t one = 1;
+  const ssize_t n = write(c->ends[1], &one, channel % 3 == 2 ? 8 : 1);
+  c->fed = true;
+  c->wave = wave;
+  trace("feed %d: %zd\n", channel, n);
+}
+
+static void drain(int channel) {
+  empty_channel(channel, true);
+  trace("drain %d\n", channel);
+}
+
+// The other side goes away; for sources it is readable (and hung up) for ever.
+static void hang_up(int channel) {
+  if (channel % 3 == 2) return;
+  hung_up = hung_up || channel % 3 == 1;
+  trace("hang_up %d: %d\n", channel, channel % 3 == 1 ? shutdown(channels[channel].ends[1], SHUT_RDWR) : 0);
+}
+
+// ---- signals -------------------------------------------------------------------------------------------------------
+
+static const int kSignalNumbers[kSignals] = {SIGUSR1, SIGUSR2, SIGWINCH, SIGTERM, 36, 39};
+static unsigned signal_waves[kSignals];
+static bool signal_sent[kSignals];  // And not seen by a callback since.
+static int signal_value;
+
+static void on_unblocked(int number) { (void)number; }
+
+static void block_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);  // 252 wants it for child sources.
+  sigaddset(&set, SIGUSR1);
+  sigaddset(&set, SIGUSR2);
+  sigaddset(&set, 36);
+  sigaddset(&set, 39);
+  sigprocmask(SIG_SETMASK, &set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  // Those that are unblocked with the end of their source must not end the program.
+  for (int i = 0; i < kSignals; i++) signal(kSignalNumbers[i], on_unblocked);
+}
+
+static bool blocked(int number) {
+  sigset_t set;
+  sigprocmask(SIG_BLOCK, NULL, &set);
+  return sigismember(&set, number) == 1;
+}
+
+static int signal_index(int number) {
+  for (int i = 0; i < kSignals; i++)
+    if (kSignalNumbers[i] == number) return i;
+  return 0;
+}
+
+static void send_signal(int i) {
+  const int number = kSignalNumbers[i];
+  if (!blocked(number)) return;
+  if (ties() && signal_sent[i]) return;
+  if (lazy() && signal_sent[i] && number < 34 && avoided(kAvoidLazyMerge)) return;
+  signal_sent[i] = true;
+  signal_waves[i] = wave;
+  union sigval value = {.sival_int = ++signal_value};
+  const int r = number < 34 ? kill(getpid(), number) : sigqueue(getpid(), number, value);
+  trace("send_signal %d: %d\n", i, r);
+}
+
+static void trace_blocked(void) {
+  trace("blocked:");
+  for (int number = 1; number < NSIG; number++)
+    if (blocked(number)) trace(" %d", number);
+  trace("\n");
+}
+
+// ---- processes -----------------------------------------------------------------------------------------------------
+
+#ifdef FUZZ_ALONE
+enum { kMostChildren = 4 };
+#else
+enum { kMostChildren = 64 };
+#endif
+static struct Child {
+  pid_t pid;
+  bool ended;
+  bool stopped;
+  bool untold;  // Its source has not been called for the last change.
+} children[kMostChildren];
+static int n_children;
+
+static int spawn(void) {
+  if (n_children == kMostChildren) return -1;
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (getppid() == parent) pause();
+    _exit(0);
+  }
+  if (pid < 0) abort();
+  children[n_children].pid = pid;
+  return n_children++;
+}
+
+// Until `what` has happened to the process; it stays to be waited for.
+static void await(pid_t pid, int what) {
+  siginfo_t info;
+  while (waitid(P_PID, (id_t)pid, &info, what | WNOWAIT) < 0 && errno == EINTR) continue;
+}
+
+static void end_process(int child) {
+  siginfo_t info;
+  if (child < 0 || children[child].ended) return;
+  children[child].ended = true;
+  if (waitid(P_PID, (id_t)children[child].pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+    return;  // Reaped with its source.
+  kill(children[child].pid, SIGKILL);
+  await(children[child].pid, WEXITED);
+}
+
+// What became of the processes; then none is left.
+static void end_processes(void) {
+  for (int i = 0; i < n_children; i++) {
+    siginfo_t info = {.si_pid = 0};
+    const int r = waitid(P_PID, (id_t)children[i].pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    trace("process %d: %s\n", i, r < 0 ? "reaped" : info.si_pid ? "a zombie" : "alive");
+    if (r < 0) continue;
+    kill(children[i].pid, SIGKILL);
+    while (waitpid(children[i].pid, NULL, 0) < 0 && errno == EINTR) continue;
+  }
+}
+
+// ---- files and messages --------------------------------------------------------------------------------------------
+
+static int n_files;
+static int notify_socket = -1;
+
+static const char* file_path(int number) {
+  static char path[96];
+  (void)snprintf(path, sizeof(path), number < 0 ? "%s/w" : "%s/n%d", work_dir, number);
+  return path;
+}
+
+// 0: a new file in the directory. 1: the newest one goes. 2: the file `w` is written to.
+static void touch(int how) {
+  if (how == 1 && n_files == 0) return;
+  if (how == 2 && (lazy() || ties()) && avoided(kAvoidLazyMerge)) return;
+  if (how == 1) {
+    unlink(file_path(--n_files));
+  } else {
+    const int fd = open(file_path(how == 0 ? n_files++ : -1), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (how == 2 && write(fd, "w", 1) != 1) abort();
+    close(fd);
+  }
+  trace("touch %d\n", how);
+}
+
+static void open_files(void) {
+  if (!work_dir[0]) {
+    strcpy(work_dir, "/tmp/evenkeel-fuzz-XXXXXX");
+    if (!mkdtemp(work_dir)) abort();
+  }
+  close(open(file_path(-1), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  // The kernel chooses an abstract address that nobody has.
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  socklen_t size = sizeof(sa_family_t);
+  notify_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (bind(notify_socket, (struct sockaddr*)&address, size)) abort();
+  size = sizeof(address) - 1;
+  if (getsockname(notify_socket, (struct sockaddr*)&address, &size)) abort();
+  address.sun_path[0] = '@';
+  setenv("NOTIFY_SOCKET", address.sun_path, 1);
+  setenv("WATCHDOG_USEC", "3600000000", 1);
+  unsetenv("WATCHDOG_PID");
+}
+
+static void remove_files(void) {
+  DIR* dir = opendir(work_dir);
+  for (struct dirent* entry; dir && (entry = readdir(dir));)
+    if (entry->d_name[0] != '.') unlinkat(dirfd(dir), entry->d_name, 0);
+  if (dir) closedir(dir);
+}
+
+static void trace_messages(void) {
+  char message[64];
+  for (ssize_t n; (n = recv(notify_socket, message, sizeof(message), 0)) > 0;) trace("message %.*s\n", (int)n, message);
+}
+
+static int count_fds(void) {
+  int count = 0;
+  DIR* dir = opendir("/proc/self/fd");
+  while (dir && readdir(dir)) count++;
+  if (dir) closedir(dir);
+  return count;
+}
+
+#endif
