@@ -278,7 +278,7 @@ static void continue_child(int slot) { stop_or_continue(slot, false); }
 
 static void limit(int slot, uint64_t interval, unsigned burst) {
   if (!usable(slot) || keeps_its_events(slot)) return;
-  if (slots[slot].kind == kSignal && slots[slot].expires && avoided(kAvoidSignalExpire)) return;
+  if (slots[slot].kind == kSignal && (slots[slot].expires || limited(slot)) && avoided(kAvoidSignalExpire)) return;
   note_oneshot(slot);
   slots[slot].limit_near = interval == kNearUsec;
   report("limit", slot, sd_event_source_set_ratelimit(slots[slot].source, interval, burst));

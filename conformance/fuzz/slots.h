@@ -125,10 +125,10 @@ static void on_destroy(void* slot) {
 }
 
 // Whether a library may tell of less than there is (kAvoidOneshotFromOff), or knows more as it looked once more
-// (kAvoidLimitedExpire).
+// (kAvoidLimitedExpire, kAvoidLimitedReturn).
 static bool tells_the_first_only(const struct Slot* s) {
   uint32_t events = 0;
-  const bool may = s->from_off || (s->expires && s->limit_near);
+  const bool may = s->from_off || s->limit_near;
   if (!may || !s->source) return may;
   (void)sd_event_source_get_io_events(s->source, &events);
   return hung_up || events == (EPOLLIN | EPOLLOUT);
@@ -299,7 +299,7 @@ static void add_child(int slot, int options, int by_pidfd) {
   static const int kOptions[] = {WEXITED, WEXITED, WEXITED | WSTOPPED | WCONTINUED, WEXITED};
   if (ended || full(slot) || (options == 2 && strict() && avoided(kAvoidStoppedPrepare))) return;
   kinds_of_children |= options == 2 ? 2 : 1;
-  const int child = options == 3 && n_children > 0 ? n_children - 1 : spawn();
+  const int child = options == 3 && n_children > 0 && !ties() ? n_children - 1 : spawn();
   if (child < 0 || !begin_add(slot, kChild)) return;
   slots[slot].which = child;
   slots[slot].stops = options == 2;
