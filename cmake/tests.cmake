@@ -36,6 +36,23 @@ else()
   message(STATUS "GoogleTest is missing: the unit tests are not built")
 endif()
 
+# --- The table of differences ---------------------------------------------------------------------------------------
+
+# conformance/differs.h includes its names as an enumeration.
+set(differences_table ${PROJECT_SOURCE_DIR}/conformance/differences.tsv)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${differences_table})
+file(READ ${differences_table} difference_names)
+string(REGEX MATCHALL "\nk[A-Za-z0-9]+\t" difference_names "${difference_names}")
+list(TRANSFORM difference_names STRIP)
+list(TRANSFORM difference_names REPLACE "(.+)" "X(\\1)" OUTPUT_VARIABLE difference_rows)
+list(JOIN difference_names ", " difference_names)
+list(JOIN difference_rows " " difference_rows)
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/generated/differences.h CONTENT
+  "// Made from conformance/differences.tsv.
+#define DIFFERENCES(X) ${difference_rows}
+enum Difference { ${difference_names} };
+")
+
 # --- C programs -----------------------------------------------------------------------------------------------------
 
 function(evenkeel_c_test source)
@@ -44,7 +61,8 @@ function(evenkeel_c_test source)
   get_filename_component(name ${source} NAME_WE)
   set(program "${folder}-${name}")
   add_library(${program}-object OBJECT ${source})
-  target_include_directories(${program}-object PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance)
+  target_include_directories(${program}-object PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance
+    ${PROJECT_BINARY_DIR}/generated)
   target_link_libraries(${program}-object PRIVATE evenkeel_options PkgConfig::CMOCKA)
   target_compile_definitions(${program}-object PRIVATE _GNU_SOURCE)
   set(libraries PkgConfig::CMOCKA evenkeel_options Threads::Threads ${CMAKE_DL_LIBS})

@@ -228,10 +228,7 @@ static void a_disabled_source_whose_fd_is_closed_is_off_at_the_next_iteration_at
   sd_event_source* s = add_io(p, copy, EPOLLIN);
   assert_int_equal(sd_event_source_set_enabled(s, SD_EVENT_OFF), 0);
   close(copy);
-  assert_result(
-      sd_event_source_set_enabled(s, SD_EVENT_ON),
-      differs("set_enabled(ON) after OFF and close, without an iteration between", -EBADF, 0,
-              "off and on again costs no system call; the next iteration finds out and turns the source off"));
+  assert_result(sd_event_source_set_enabled(s, SD_EVENT_ON), differs(kClosedWhileOff, -EBADF, 0));
   assert_result(sd_event_run(sd_event_source_get_event(s), 0), 0);
   assert_int_equal(enabled_of(s), SD_EVENT_OFF);
   assert_result(sd_event_source_set_enabled(s, SD_EVENT_OFF), 0);

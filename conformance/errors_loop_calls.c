@@ -57,12 +57,10 @@ static int get_iteration_into_nowhere(sd_event* e, sd_event_source** s, struct L
 
 static void get_iteration_with_null_out_pointer_is_EINVAL(void** state) {
   (void)state;
-  const char* why = "252 stores through the null pointer";
   assert_result(run_loop_call(get_iteration_into_nowhere, kNullLoop), -EINVAL);
-  assert_result(run_loop_call(get_iteration_into_nowhere, kPlainLoop),
-                differs("get_iteration(e, NULL)", died_of(SIGSEGV), -EINVAL, why));
+  assert_result(run_loop_call(get_iteration_into_nowhere, kPlainLoop), differs(kNullResult, died_of(SIGSEGV), -EINVAL));
   assert_result(run_loop_call(get_iteration_into_nowhere, kFinishedLoop),
-                differs("get_iteration(e, NULL), finished", died_of(SIGSEGV), -EINVAL, why));
+                differs(kNullResult, died_of(SIGSEGV), -EINVAL));
 }
 
 int main(void) {

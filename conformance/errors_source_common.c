@@ -86,12 +86,11 @@ static int get_priority_into_nowhere(sd_event_source* s, struct Kit* kit) {
 
 static void get_priority_with_null_out_pointer_is_EINVAL(void** state) {
   (void)state;
-  const char* why = "252 stores through the null pointer";
   char row[kKinds + 1];
   run_row(get_priority_into_nowhere, kPlain, row);
-  assert_string_equal(row, differs_text("get_priority(s, NULL)", "!", "VVVVVVVV", why));
+  assert_string_equal(row, differs_text(kNullResult, "!", "VVVVVVVV"));
   run_row(get_priority_into_nowhere, kFinished, row);
-  assert_string_equal(row, differs_text("get_priority(s, NULL), finished", "!", "VVVVVVVV", why));
+  assert_string_equal(row, differs_text(kNullResult, "!", "VVVVVVVV"));
 }
 
 int main(void) {

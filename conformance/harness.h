@@ -4,10 +4,8 @@
 // against the reference library, against Evenkeel linked, and against Evenkeel preloaded over the reference.
 //
 // Rules that keep the comparison honest:
-// 1. A test never asks how a library works, only what a call returns and changes. `on_reference()` is for the table of
-//    differences (`differs`), not for skipping what is hard.
-// 2. Each difference on purpose is one `differs("case", reference, ours, "why")`, so `grep -rn 'differs('` lists them
-//    all. The run against the reference expects the reference's value: an entry that is no longer true fails there.
+// 1. A test never asks how a library works, only what a call returns and changes.
+// 2. Where the answers differ on purpose, the expectation is `differs(kRow, reference, ours)`: differs.h.
 // 3. Each test leaves no fd, no child process, no default loop, and the signal mask that it found: setup and teardown
 //    `begin_clean`/`end_clean` check that (`clean_test(f)` makes the cmocka entry).
 // 4. What may crash or what needs a forked process runs in `in_child`: the result comes back over a pipe, a death by a
@@ -46,24 +44,9 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "differs.h"
+
 #define lengthof(array) (sizeof(array) / sizeof((array)[0]))
-
-// ---- which library answers, and where the answers differ on purpose ------------------------------------------------
-
-static inline bool on_reference(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version") == NULL; }
-
-// The value to expect from the library at hand. `why` is for the reader and for the message when the entry is
-// senseless.
-static inline int differs(const char* what, int reference_value, int our_value, const char* why) {
-  if (reference_value == our_value) fail_msg("differs(\"%s\") says twice the same (%s)", what, why);
-  return on_reference() ? reference_value : our_value;
-}
-
-static inline const char* differs_text(const char* what, const char* reference_value, const char* our_value,
-                                       const char* why) {
-  if (strcmp(reference_value, our_value) == 0) fail_msg("differs_text(\"%s\") says twice the same (%s)", what, why);
-  return on_reference() ? reference_value : our_value;
-}
 
 // ---- nothing is left behind ---------------------------------------------------------------------------------------
 

@@ -272,10 +272,7 @@ static void a_dup_of_a_disabled_source_wakes_nobody(void** state) {
   set_enabled(&a, SD_EVENT_OFF);
   close(fd);
   assert_result(sd_event_prepare(loop), 0);
-  assert_int_equal(
-      fd_readable(loop, 0),
-      differs("readiness of get_fd after OFF and close with a dup left, without an iteration between", 0, 1,
-              "off and on again costs no system call; such a dup can wake the loop once, then never again"));
+  assert_int_equal(fd_readable(loop, 0), differs(kDuplicateWhileOff, 0, 1));
   assert_result(sd_event_wait(loop, 0), 0);
   raise_eventfd(copy);
   assert_false(fd_readable(loop, 0));
@@ -287,7 +284,7 @@ static void a_dup_of_a_disabled_source_wakes_nobody(void** state) {
 
 static int close_a_dupd_fd_then_free(void* context) {
   (void)context;
-  expect_hang_on_reference();
+  expect_hang_on_reference(kDuplicateLeft);
   sd_event* loop = make_loop();
   int fd = make_eventfd(1), copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   struct Probe a = {.name = "a"};
@@ -304,8 +301,7 @@ static int close_a_dupd_fd_then_free(void* context) {
 
 static void an_fd_closed_while_on_with_a_dup_left_does_not_spin_after_free(void** state) {
   (void)state;
-  assert_result(in_child(close_a_dupd_fd_then_free, NULL),
-                differs("free after close with a dup left", died_of(SIGABRT), 0, "252 aborts on the orphaned event"));
+  assert_result(in_child(close_a_dupd_fd_then_free, NULL), differs(kDuplicateLeft, died_of(SIGABRT), 0));
 }
 
 int main(void) {

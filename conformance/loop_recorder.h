@@ -97,7 +97,7 @@ static inline void assert_journal_any_order(const char* expected) {
 
 // The reference leaves ties to its memory layout; ours go in the order of the kernel's report, then of creation.
 static inline void assert_journal_ties(const char* expected) {
-  if (on_reference()) return assert_journal_any_order(expected);
+  if (as_reference(kAgeOfEquals)) return assert_journal_any_order(expected);
   assert_journal(expected);
 }
 
@@ -314,9 +314,9 @@ static inline void remove_dir(const char* dir) {
 }
 
 // A probe for `in_child` that hangs on the reference: death by SIGALRM soon, not after the harness' 30 s.
-static inline void expect_hang_on_reference(void) {
+static inline void expect_hang_on_reference(enum Difference row) {
   struct itimerval soon = {.it_value = {.tv_usec = 100000}};
-  if (on_reference()) setitimer(ITIMER_REAL, &soon, NULL);
+  if (as_reference(row)) setitimer(ITIMER_REAL, &soon, NULL);
 }
 
 #endif

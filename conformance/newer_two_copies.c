@@ -53,6 +53,7 @@ static void close_other(struct Other* o) {
 
 static void a_loop_of_another_copy_is_refused(void** state) {
   (void)state;
+  shown_on_ours(kOtherCopy);
   struct Other o;
   if (!open_other(&o)) {
     print_message("skipped: libsystemd.so.0 is not here: %s\n", dlerror());
@@ -79,6 +80,7 @@ static void a_loop_of_another_copy_is_refused(void** state) {
 
 static void a_source_of_another_copy_is_refused(void** state) {
   (void)state;
+  shown_on_ours(kOtherCopy);
   struct Other o;
   if (!open_other(&o)) {
     print_message("skipped: libsystemd.so.0 is not here: %s\n", dlerror());

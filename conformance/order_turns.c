@@ -142,6 +142,30 @@ static void new_io_events_send_a_pending_source_to_the_end_and_equal_ones_do_not
   free_trio(&trio);
 }
 
+// With fewer descriptors the reference's heap may hide it; twelve are enough to see the tail come out backwards.
+static void ties_inside_one_iteration_go_in_the_order_of_the_report(void** state) {
+  (void)state;
+  enum { kMany = 12 };
+  static char names[kMany][2];
+  sd_event* loop = make_loop();
+  struct Probe probes[kMany] = {{0}};
+  int fds[kMany];
+  for (int i = 0; i < kMany; i++) {
+    names[i][0] = (char)('a' + i);
+    probes[i].name = names[i];
+    fds[i] = make_eventfd(1);
+    probe_io(loop, &probes[i], fds[i], EPOLLIN);
+    set_enabled(&probes[i], SD_EVENT_ONESHOT);
+  }
+  iterate_times(loop, kMany);
+  assert_journal(differs_text(kAgeOfEquals, "a l k j i h g f e d c b ", "a b c d e f g h i j k l "));
+  for (int i = 0; i < kMany; i++) {
+    free_probe(&probes[i]);
+    close(fds[i]);
+  }
+  sd_event_unref(loop);
+}
+
 static void ties_inside_one_iteration_do_not_starve_anybody(void** state) {
   (void)state;
   struct Trio trio;
@@ -173,9 +197,8 @@ static void defer_sources_that_stay_on_take_turns(void** state) {
   set_enabled(&b, SD_EVENT_ON);
   iterate_times(loop, 8);
   // 252 remembers the first iteration of a defer source for ever: one of the two starves.
-  assert_int_equal(a.calls < b.calls ? a.calls : b.calls, differs("calls of the rarer one of two defer sources", 0, 4,
-                                                                  "sources of equal priority take turns"));
-  if (!on_reference()) assert_journal("a b a b a b a b ");
+  assert_int_equal(a.calls < b.calls ? a.calls : b.calls, differs(kDeferTurns, 0, 4));
+  if (!as_reference(kDeferTurns)) assert_journal("a b a b a b a b ");
   journal[0] = 0;
   free_probe(&a);
   free_probe(&b);
@@ -191,8 +214,8 @@ static void a_defer_source_that_stays_on_lets_io_of_equal_priority_through(void*
   set_enabled(&a, SD_EVENT_ON);
   probe_io(loop, &io, fd, EPOLLIN);
   iterate_times(loop, 8);
-  assert_int_equal(io.calls > 0, differs("IO beside a defer source", 0, 1, "sources of equal priority take turns"));
-  if (!on_reference()) assert_in_range(io.calls, 3, 4);
+  assert_int_equal(io.calls > 0, differs(kDeferTurns, 0, 1));
+  if (!as_reference(kDeferTurns)) assert_in_range(io.calls, 3, 4);
   journal[0] = 0;
   free_probe(&a);
   free_probe(&io);
@@ -260,6 +283,7 @@ int main(void) {
       recorded_test(switching_between_on_and_oneshot_keeps_the_place),
       recorded_test(a_change_of_priority_keeps_a_source_pending_with_its_age),
       recorded_test(new_io_events_send_a_pending_source_to_the_end_and_equal_ones_do_not),
+      recorded_test(ties_inside_one_iteration_go_in_the_order_of_the_report),
       recorded_test(ties_inside_one_iteration_do_not_starve_anybody),
       recorded_test(ties_among_sources_without_a_kernel_object_go_in_order_of_creation),
       recorded_test(defer_sources_that_stay_on_take_turns),

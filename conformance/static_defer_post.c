@@ -186,8 +186,7 @@ static void a_post_source_that_a_callback_adds_or_enables_runs_after_that_very_d
     if (acts[i] == act_enable_post) set_enabled(&post, SD_EVENT_OFF);
     probe_defer(loop, &a);
     iterate_until_idle(loop);
-    assert_journal(differs_text("post source of a callback", "a ", "a post ",
-                                "252 looks for post sources before the callback only"));
+    assert_journal(differs_text(kPostOfCallback, "a ", "a post "));
     free_probe(&a);
     free_probe(&post);
     sd_event_unref(loop);
@@ -202,7 +201,7 @@ static void a_post_source_is_not_starved_by_a_defer_source_of_equal_priority(voi
   probe_defer(loop, &a);
   set_enabled(&a, SD_EVENT_ON);
   iterate_times(loop, 8);
-  assert_true((post.calls > 0) == differs("post source beside a defer source", 0, 1, "equal priorities take turns"));
+  assert_true((post.calls > 0) == differs(kDeferTurns, 0, 1));
   journal[0] = 0;
   free_probe(&a);
   free_probe(&post);

@@ -4,9 +4,7 @@
 // libsystemd 252, and on ours.
 //
 // Rules:
-// 1. `on_reference()` is only asked by `differs`, whose entries are the table of differences on purpose: what, the
-//    reference's value, ours, why. `grep -rn 'differs('` lists them all; an entry that is no longer true fails on the
-//    reference.
+// 1. Where the answers differ on purpose, the expectation is `differs(kRow, reference, ours)`: conformance/differs.h.
 // 2. Every test leaves the process as it was: no fd, no child, no variable of the protocols (`clean_test(f)`).
 // 3. What changes the process for good (descriptors 3 and up, user IDs) runs in `in_child`. Code there reports by its
 //    result, it makes no assertions: a failed one would go on running the other tests in the child.
@@ -58,14 +56,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "differs.h"
+
 #define lengthof(array) (sizeof(array) / sizeof((array)[0]))
-
-static inline bool on_reference(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version") == NULL; }
-
-static inline int differs(const char* what, int reference_value, int our_value, const char* why) {
-  if (reference_value == our_value) fail_msg("differs(\"%s\") says twice the same (%s)", what, why);
-  return on_reference() ? reference_value : our_value;
-}
 
 // An expectation in a table of cases, which says in which case it failed.
 #define expect_case(name, actual, expected)                                                        \
