@@ -2,7 +2,7 @@
 #
 # All tests, for one ctest run. Labels: unit (the engine), abi (C programs on our library, linked), preloaded (the same
 # programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
-# example, compat (programs of Debian).
+# example, compat (programs of Debian), fuzz (random programs on both libraries), report (what is compared).
 #
 # A C program is compiled once and linked twice. The runs against the reference need libsystemd-dev; sanitizers can't be
 # preloaded into a program that is built without them, so those builds run what is linked only. A skip is exit code 77.
@@ -114,6 +114,13 @@ if(EVENKEEL_PLAIN_BUILD)
   evenkeel_script_tests(check "${PROJECT_SOURCE_DIR}/tools/checks/*" $<TARGET_FILE:evenkeel>)
   evenkeel_script_tests(example "${PROJECT_SOURCE_DIR}/examples/run-*" ${PROJECT_BINARY_DIR})
   evenkeel_script_tests(compat "${PROJECT_SOURCE_DIR}/compat-tests/*" $<TARGET_FILE:evenkeel>)
+endif()
+
+# All C programs once more, and what they call: doc/conformance.md tells of every function and case there is.
+if(EVENKEEL_PLAIN_BUILD AND CMOCKA_FOUND AND SYSTEMD_FOUND)
+  add_test(NAME report:conformance
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/conformance-report --check --build ${PROJECT_BINARY_DIR})
+  set_tests_properties(report:conformance PROPERTIES LABELS report TIMEOUT 900 SKIP_RETURN_CODE 77)
 endif()
 
 include(cmake/fuzz.cmake)
