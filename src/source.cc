@@ -46,7 +46,6 @@ void Source::disconnect() {
   if (enabled_ != Enabled::kOff) loop.count_busy(*this, -1);
   if (forked) loop.poller().abandon();
   go_offline();
-  if (is_pending()) level_->erase_pending(*this);
   if (extras_) {
     if (extras_->in_heap()) loop.prepares().erase(*extras_);
     if (limited_) loop.rate_limits().forget(*this);
