@@ -67,6 +67,7 @@ enum class Call : uint8_t {
   kKill,
   kWaitid,
   kMmap,
+  kMadvise,
   kSocket,
   kConnect,
   kSendmsg,
@@ -237,7 +238,7 @@ inline int map_wiped_on_fork(size_t size, void** ret) {
   const int saved = errno;
   void* page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   int r = page == MAP_FAILED ? -ENOMEM : 0;
-  if (r == 0 && ::madvise(page, size, MADV_WIPEONFORK) < 0) {
+  if (r == 0 && (fault(Call::kMadvise) < 0 || ::madvise(page, size, MADV_WIPEONFORK) < 0)) {
     r = -EINVAL;
     (void)::munmap(page, size);
   }

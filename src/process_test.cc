@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "src/testing.h"
 
@@ -87,11 +88,41 @@ TEST(Process, a_thread_is_the_same_one) {
   EXPECT_EQ(wrong, nullptr);
 }
 
+// Of the address space of this process; takes no memory itself.
+long pages_mapped() {
+  char text[64] = {};
+  const int fd = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  EXPECT_GT(::read(fd, text, sizeof(text) - 1), 0);
+  (void)::close(fd);
+  return ::strtol(text, nullptr, 10);
+}
+
+TEST(Process, has_one_token_and_one_page_when_two_threads_draw_the_first_at_once) {
+  if (!test::alone()) return;
+  static uint64_t others_token;
+  // The other thread, as it were: it draws while the first is about to map its page.
+  kernel::fault_hook = [](Call call) {
+    if (call != Call::kMmap) return 0;
+    kernel::fault_hook = nullptr;
+    others_token = Process::draw();
+    return 0;
+  };
+  const long n_pages = pages_mapped();
+  const uint64_t token = Process::draw();
+  kernel::fault_hook = nullptr;
+  EXPECT_NE(token, 0U);
+  EXPECT_EQ(token, others_token);
+  EXPECT_TRUE(Process::is(token));
+  EXPECT_EQ(pages_mapped(), n_pages + 1);
+}
+
 TEST(Process, where_the_kernel_does_not_wipe_pages_the_pid_decides) {
   if (!test::alone()) return;
   test::Faults faults;
-  faults.fail(Call::kMmap, -EINVAL, 0, 1000);
+  faults.fail(Call::kMadvise, -EINVAL, 0, 1000);
+  const long n_pages = pages_mapped();
   const uint64_t token = Process::draw();
+  EXPECT_EQ(pages_mapped(), n_pages);
   EXPECT_EQ(token, static_cast<uint64_t>(::getpid()));
   EXPECT_TRUE(Process::is(token));
   EXPECT_EQ(test::in_child([&] { return check_child(token); }), 0);
