@@ -15,6 +15,7 @@
 namespace evenkeel {
 namespace {
 
+using kernel::Call;
 using test::monotonic;
 
 class LoopDispatch : public test::DispatchTest {};
@@ -344,6 +345,41 @@ TEST_F(LoopDispatch, a_failing_callback_turns_its_source_off) {
   EXPECT_EQ(source->enabled(), Enabled::kOff);
   EXPECT_EQ(loop_->run(0), 0);
   EXPECT_FALSE(loop_->exit_requested());
+}
+
+// --- The kernel fails ---
+
+TEST_F(LoopDispatch, a_kernel_that_can_not_be_asked_is_an_error_of_the_iteration_and_not_of_the_sources) {
+  Source* better = keep(add_io(event_fd().fd(), say("b"), -1, EPOLLIN | EPOLLET));
+  keep(add_defer(say("d")));
+  keep(add_defer(say("e")));
+  run(1);
+  test::Faults faults;
+  for (const int error : {-EFAULT, -EINVAL}) {
+    faults.fail(Call::kEpollWait, error);
+    EXPECT_EQ(loop_->run(0), error);
+    EXPECT_TRUE(faults.injected());
+  }
+  faults.fail(Call::kEpollWait, -EINVAL);
+  EXPECT_EQ(loop_->run_until_finished(), -EINVAL);
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "de");
+  EXPECT_EQ(better->enabled(), Enabled::kOn);
+  EXPECT_FALSE(loop_->exit_requested());
+  EXPECT_TRUE(loop_->check_invariants());
+}
+
+TEST_F(LoopDispatch, without_a_clock_there_is_no_watchdog) {
+  ASSERT_EQ(setenv("WATCHDOG_USEC", "5000000", 1), 0);
+  ASSERT_EQ(unsetenv("WATCHDOG_PID"), 0);
+  test::Faults faults;
+  faults.fail(Call::kTimerfdCreate, -EMFILE);
+  EXPECT_EQ(loop_->set_watchdog(true), -EMFILE);
+  EXPECT_FALSE(loop_->watchdog());
+  EXPECT_EQ(loop_->set_watchdog(true), 1);
+  EXPECT_TRUE(loop_->watchdog());
+  EXPECT_EQ(loop_->set_watchdog(false), 0);
+  ASSERT_EQ(unsetenv("WATCHDOG_USEC"), 0);
 }
 
 }  // namespace

@@ -22,6 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "src/testing.h"
+
 namespace {
 
 // ---- A hypervisor ----
@@ -315,6 +317,37 @@ TEST_F(NotifyTest, AStreamTakesItsMessageInParts) {
   EXPECT_EQ(notify(""), 1);
   EXPECT_EQ(listener.receive(), "");
   EXPECT_EQ(listener.receive(), "nothing");
+}
+
+TEST_F(NotifyTest, AnErrorOfTheKernelIsToldAndNothingIsTriedAgain) {
+  struct Case {
+    const char* address;
+    kernel::Call call;
+    int error;
+  };
+  const Case cases[] = {{"vsock-stream:3:99", kernel::Call::kSocket, -EMFILE},
+                        {"vsock-stream:3:99", kernel::Call::kSendmsg, -ECONNRESET},
+                        {"@evenkeel-nobody", kernel::Call::kSocket, -EMFILE},
+                        {"@evenkeel-nobody", kernel::Call::kSendmsg, -ENOBUFS}};
+  const Listener listener(SOCK_STREAM, 3, 99);
+  for (const Case& row : cases) {
+    Hypervisor here;
+    hypervisor = &here;
+    setenv("NOTIFY_SOCKET", row.address, 1);
+    test::Faults faults;
+    faults.fail(row.call, row.error);
+    EXPECT_EQ(notify("READY=1"), row.error) << row.address;
+    EXPECT_EQ(faults.n(row.call), 1);
+    hypervisor = nullptr;
+  }
+}
+
+TEST_F(NotifyTest, ABarrierWithoutAPipeIsNoneAndSaysSo) {
+  setenv("NOTIFY_SOCKET", "@evenkeel-nobody", 1);
+  test::Faults faults;
+  faults.fail(kernel::Call::kPipe, -EMFILE);
+  EXPECT_EQ(notify_barrier(0, kForever), -EMFILE);
+  EXPECT_EQ(faults.n(kernel::Call::kSendmsg), 0);
 }
 
 TEST_F(NotifyTest, DescriptorsDoNotGoOverVsock) {

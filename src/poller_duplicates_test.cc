@@ -136,6 +136,58 @@ TEST_F(PollerDuplicates, the_set_is_made_anew_later_when_there_is_no_descriptor_
   (void)::close(duplicate);
 }
 
+TEST_F(PollerDuplicates, a_set_that_can_not_have_the_old_number_has_another_and_works) {
+  test::EventFd& event = event_fd();
+  test::EventFd& other = event_fd();
+  Source* source = add_io(event.fd(), say("1"));
+  Source* witness = add_io(other.fd(), say("2"));
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(event.fd());
+  event.set();
+  event.close();
+  source->unref();
+  const int number = loop_->poller().fd();
+  test::Faults faults;
+  faults.fail(Call::kDup, -EBUSY);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_TRUE(faults.injected());
+  EXPECT_NE(loop_->poller().fd(), number);
+  EXPECT_TRUE(sleeps());
+  other.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "2");
+  expect_sound();
+  witness->unref();
+  (void)::close(duplicate);
+}
+
+TEST_F(PollerDuplicates, a_source_whose_own_descriptor_is_closed_is_not_in_the_set_that_was_made_anew) {
+  test::EventFd& event = event_fd();
+  test::EventFd& closed = event_fd();
+  Source* ghost = add_io(event.fd(), say("g"));
+  Source* source = add_io(closed.fd(), say("a"));
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(event.fd());
+  event.set();
+  event.close();
+  ghost->unref();
+  closed.close();
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(n_registered(), 0);
+  // What it watches next is watched as ever.
+  test::EventFd& fresh = event_fd();
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(io(source)->set_fd(fresh.fd()), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(n_registered(fresh.fd()), 1);
+  fresh.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "a");
+  expect_sound();
+  source->unref();
+  (void)::close(duplicate);
+}
+
 TEST_F(PollerDuplicates, a_set_that_was_made_anew_knows_timers_signals_and_all_sources_still) {
   test::EventFd& event = event_fd();
   test::EventFd& other = event_fd();

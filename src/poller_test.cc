@@ -117,6 +117,36 @@ TEST_F(PollerTest, a_source_that_is_off_makes_room_for_another_one_on_its_descri
   second->unref();
 }
 
+TEST_F(PollerTest, an_edge_triggered_source_that_was_off_watches_the_file_that_has_its_number_now) {
+  test::EventFd& old = event_fd();
+  Source* source = add_io(old.fd(), say("a"), 0, EPOLLIN | EPOLLET);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  const int number = old.fd();
+  old.close();
+  test::EventFd& fresh = event_fd();
+  ASSERT_EQ(fresh.fd(), number) << "the kernel gives out the lowest number";
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(n_registered(number), 1) << "an edge could be missed later";
+  fresh.set();
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(said_, "a");
+  expect_sound();
+  source->unref();
+}
+
+TEST_F(PollerTest, an_edge_triggered_source_whose_descriptor_is_closed_stays_off) {
+  test::EventFd& event = event_fd();
+  Source* source = add_io(event.fd(), say("a"), 0, EPOLLIN | EPOLLET);
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  event.close();
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), -EBADF);
+  EXPECT_EQ(source->enabled(), Enabled::kOff);
+  expect_sound();
+  source->unref();
+}
+
 TEST_F(PollerTest, a_late_removal_never_hits_a_newer_registration_of_the_same_number) {
   for (const bool free_it : {false, true}) {
     SCOPED_TRACE(free_it ? "freed" : "off");

@@ -240,6 +240,77 @@ TEST_F(Pressure, what_can_not_be_watched_any_more_after_the_settings_were_writte
   source->unref();
 }
 
+TEST_F(Pressure, without_a_descriptor_for_its_relay_a_source_of_a_lent_loop_works_as_any_other) {
+  if (!kernel_has_pressure()) GTEST_SKIP() << "this kernel has no PSI";
+  ASSERT_GE(loop_->lend_fd(), 0);
+  struct Failure {
+    kernel::Call call;
+    int skip;  // The registration from before is removed first.
+  };
+  for (const Failure failure : {Failure{kernel::Call::kEpollCreate, 0}, Failure{kernel::Call::kEpollCtl, 1}}) {
+    Source* source = nullptr;
+    ASSERT_GE(add(&source), 0);
+    const int before = count_fds();
+    Faults fail;
+    fail.any_call = false;
+    fail.only = failure.call;
+    fail.countdown = failure.skip;
+    fail.error = -EMFILE;
+    faults = &fail;
+    EXPECT_EQ(loop_->run(0), 0);
+    faults = nullptr;
+    EXPECT_LT(fail.countdown, 0) << "it was tried";
+    EXPECT_EQ(count_fds(), before);
+    EXPECT_EQ(source->enabled(), Enabled::kOn);
+    EXPECT_TRUE(loop_->check_invariants());
+    source->unref();
+  }
+}
+
+TEST_F(Pressure, a_device_without_end_does_not_keep_the_loop) {
+  setenv("MEMORY_PRESSURE_WATCH", "/dev/random", 1);
+  Source* source = nullptr;
+  if (const int r = add(&source); r < 0) GTEST_SKIP() << "no such device that can be watched here: " << strerror(-r);
+  Faults count;
+  count.any_call = false;
+  count.only = kernel::Call::kRead;
+  faults = &count;
+  for (int i = 1; i <= 2; ++i) {
+    EXPECT_EQ(loop_->run(kForever), 1);
+    EXPECT_EQ(n_calls_, i);
+  }
+  faults = nullptr;
+  EXPECT_GE(count.calls, 2);
+  source->unref();
+}
+
+TEST_F(Pressure, an_interrupted_read_is_tried_again_and_a_failing_one_turns_the_source_off) {
+  setenv("MEMORY_PRESSURE_WATCH", make_fifo().c_str(), 1);
+  Source* source = nullptr;
+  ASSERT_GE(add(&source), 0);
+  const int writer = ::open((directory_ + "/fifo").c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(writer, 0);
+  EXPECT_EQ(write(writer, "x", 1), 1);
+  Faults fail;
+  fail.any_call = false;
+  fail.only = kernel::Call::kRead;
+  fail.countdown = 0;
+  fail.error = -EINTR;
+  faults = &fail;
+  EXPECT_EQ(loop_->run(kForever), 1);
+  EXPECT_EQ(n_calls_, 1);
+  EXPECT_EQ(source->enabled(), Enabled::kOn);
+  EXPECT_EQ(write(writer, "x", 1), 1);
+  fail.countdown = 0;
+  fail.error = -EIO;
+  EXPECT_EQ(loop_->run(kForever), 1);
+  faults = nullptr;
+  EXPECT_EQ(n_calls_, 1) << "there was nothing to be told of";
+  EXPECT_EQ(source->enabled(), Enabled::kOff);
+  source->unref();
+  close(writer);
+}
+
 TEST_F(Pressure, a_device_that_fails_to_take_its_settings_turns_the_source_off) {
   setenv("MEMORY_PRESSURE_WATCH", make_fifo().c_str(), 1);
   setenv("MEMORY_PRESSURE_WRITE", "aGVsbG8=", 1);

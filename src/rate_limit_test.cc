@@ -184,6 +184,44 @@ TEST_F(RateLimitTest, a_source_that_can_not_be_watched_again_comes_back_off) {
   source->unref();
 }
 
+TEST_F(RateLimitTest, a_source_that_can_not_be_watched_again_at_the_end_of_its_interval_is_off) {
+  for (const bool exit_on_failure : {false, true}) {
+    test::EventFd& event = event_fd();
+    event.set();
+    Source* source = add_io(event.fd(), say("i"));
+    source->set_exit_on_failure(exit_on_failure);
+    EXPECT_EQ(source->set_rate_limit(2 * kUsecPerMsec, 1), 0);
+    EXPECT_EQ(source->set_rate_limit_expired([](Source*, void*) {
+      ADD_FAILURE() << "it is not back";
+      return 0;
+    }),
+              0);
+    while (!source->rate_limited()) ASSERT_GE(loop_->run(kForever), 0);
+    event.close();
+    while (source->enabled() != Enabled::kOff) ASSERT_GE(loop_->run(kForever), 0);
+    EXPECT_FALSE(source->rate_limited());
+    EXPECT_FALSE(source->has_event());
+    EXPECT_EQ(loop_->exit_requested(), exit_on_failure);
+    EXPECT_TRUE(loop_->check_invariants());
+    source->unref();
+  }
+  EXPECT_EQ(loop_->run_until_finished(), -EBADF);
+}
+
+TEST_F(RateLimitTest, a_new_limit_is_refused_when_the_source_can_not_be_watched_again) {
+  test::EventFd& event = event_fd();
+  event.set();
+  Source* source = add_io(event.fd(), say("i"));
+  EXPECT_EQ(source->set_rate_limit(kHour, 1), 0);
+  run(2);
+  EXPECT_EQ(loop_->run(0), 0);
+  event.close();
+  EXPECT_EQ(source->set_rate_limit(kHour, 2), -EBADF);
+  EXPECT_EQ(source->enabled(), Enabled::kOff);
+  EXPECT_TRUE(loop_->check_invariants());
+  source->unref();
+}
+
 TEST_F(RateLimitTest, the_end_of_the_interval_wakes_a_sleeping_loop_and_calls_back_before_the_source) {
   Source* source = add_limited(1, 2 * kUsecPerMsec);
   EXPECT_EQ(source->set_rate_limit_expired([](Source* self, void* data) {

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+//
+// Unit tests of child_source.h: what no kernel of today does, and what an old one or a seccomp filter refuses.
+//
+// Idea: the seam for faults plays a kernel without pidfd_send_signal, without waitid on a pidfd, or without pidfds. A
+// source works there as on any other; what programs see otherwise is tested in conformance/child_*.c.
+//
+// SIGCHLD and SIGUSR2 are blocked from the beginning to the end of each test, and no child outlives its test.
+#include "src/child_source.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "src/loop_testing.h"
+
+namespace evenkeel {
+namespace {
+
+using kernel::Call;
+
+class ChildSourceTest : public test::DispatchTest {
+ protected:
+  void SetUp() override {
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR2);
+    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, &mask_), 0);
+    test::DispatchTest::SetUp();
+  }
+  void TearDown() override {
+    test::DispatchTest::TearDown();
+    EXPECT_EQ(pthread_sigmask(SIG_SETMASK, &mask_, nullptr), 0);
+  }
+
+  static pid_t sleeper() {
+    const pid_t pid = test::fork_child();
+    if (pid == 0) {
+      for (;;) ::pause();
+    }
+    return pid;
+  }
+  static pid_t ends_with(int status) {
+    const pid_t pid = test::fork_child();
+    if (pid == 0) ::_exit(status);
+    return pid;
+  }
+  // Exits with what came with SIGUSR2, which it has blocked: its value and whether it was queued.
+  static pid_t listener() {
+    const pid_t pid = test::fork_child();
+    if (pid == 0) {
+      sigset_t set;
+      siginfo_t info = {};
+      (void)sigemptyset(&set);
+      (void)sigaddset(&set, SIGUSR2);
+      (void)sigwaitinfo(&set, &info);
+      ::_exit(info.si_code == SI_QUEUE ? info.si_value.sival_int : 99);
+    }
+    return pid;
+  }
+  ChildSource* watch(pid_t pid, int options = WEXITED) {
+    Source* source = nullptr;
+    EXPECT_EQ(ChildSource::add(*loop_, &source, pid, options, note, this), 0);
+    return static_cast<ChildSource*>(source);
+  }
+  void expect_end(int code, int status) {
+    seen_ = {};
+    for (int i = 0; i < 100 && seen_.si_pid == 0; ++i) ASSERT_GE(loop_->run(kForever), 0);
+    EXPECT_EQ(seen_.si_code, code);
+    EXPECT_EQ(seen_.si_status, status);
+    EXPECT_TRUE(loop_->check_invariants());
+  }
+
+  static int note(Source*, const siginfo_t* info, void* data) {
+    auto* const self = static_cast<ChildSourceTest*>(data);
+    self->seen_ = *info;
+    ++self->n_calls_;
+    return 0;
+  }
+
+  siginfo_t seen_ = {};
+  int n_calls_ = 0;
+
+ private:
+  sigset_t mask_ = {};
+};
+
+TEST_F(ChildSourceTest, a_signal_goes_by_the_pid_where_the_kernel_can_not_send_by_a_pidfd) {
+  ChildSource* source = watch(sleeper());
+  {
+    test::Faults faults;
+    faults.fail(Call::kPidfdSendSignal, -ENOSYS);
+    EXPECT_EQ(source->send_signal(SIGTERM, nullptr), 0);
+    EXPECT_EQ(faults.n(Call::kKill), 1);
+  }
+  expect_end(CLD_KILLED, SIGTERM);
+  EXPECT_EQ(source->send_signal(SIGTERM, nullptr), -ESRCH);
+  source->unref();
+}
+
+TEST_F(ChildSourceTest, a_signal_with_a_value_keeps_it_either_way) {
+  for (const bool by_pid : {false, true}) {
+    ChildSource* source = watch(listener());
+    siginfo_t info = {};
+    info.si_signo = SIGUSR2;
+    info.si_code = SI_QUEUE;
+    info.si_pid = ::getpid();
+    info.si_uid = ::getuid();
+    info.si_value.sival_int = 42;
+    {
+      test::Faults faults;
+      if (by_pid) faults.fail(Call::kPidfdSendSignal, -ENOSYS);
+      EXPECT_EQ(source->send_signal(SIGUSR2, &info), 0);
+    }
+    expect_end(CLD_EXITED, 42);
+    source->unref();
+  }
+}
+
+TEST_F(ChildSourceTest, an_error_of_sending_is_told_and_nothing_else_is_tried) {
+  ChildSource* source = watch(sleeper());
+  source->set_own_process(true);
+  {
+    test::Faults faults;
+    faults.fail(Call::kPidfdSendSignal, -EPERM);
+    EXPECT_EQ(source->send_signal(SIGTERM, nullptr), -EPERM);
+    EXPECT_EQ(faults.n(Call::kKill), 0);
+  }
+  source->unref();
+}
+
+TEST_F(ChildSourceTest, a_kernel_that_can_not_wait_by_a_pidfd_is_asked_by_the_pid) {
+  ChildSource* source = watch(ends_with(3));
+  test::Faults faults;
+  faults.fail(Call::kWaitid, -EINVAL);
+  expect_end(CLD_EXITED, 3);
+  EXPECT_EQ(faults.n_injected(), 1);
+  source->unref();
+}
+
+TEST_F(ChildSourceTest, a_source_that_owns_its_process_ends_it_whatever_interrupts_the_wait) {
+  const pid_t pid = sleeper();
+  ChildSource* source = watch(pid);
+  source->set_own_process(true);
+  {
+    test::Faults faults;
+    faults.fail(Call::kWaitid, -EINTR, 0, 2);
+    source->unref();
+    EXPECT_EQ(faults.n_injected(), 2);
+  }
+  EXPECT_EQ(::waitpid(pid, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD) << "it is dead and reaped";
+}
+
+TEST_F(ChildSourceTest, where_pidfds_are_refused_sigchld_does) {
+  for (const int error : {-ENOSYS, -EPERM, -EACCES}) {
+    const pid_t pid = ends_with(5);
+    Source* source = nullptr;
+    {
+      test::Faults faults;
+      faults.fail(Call::kPidfdOpen, error);
+      ASSERT_EQ(ChildSource::add(*loop_, &source, pid, WEXITED, note, this), 0);
+    }
+    EXPECT_EQ(static_cast<ChildSource*>(source)->pidfd(), -1);
+    expect_end(CLD_EXITED, 5);
+    source->unref();
+  }
+}
+
+TEST_F(ChildSourceTest, any_number_of_children_is_told_of_once_each) {
+  constexpr int kMany = 40;
+  std::vector<ChildSource*> sources;
+  for (int i = 0; i < kMany; ++i) sources.push_back(watch(ends_with(i)));
+  Source* second = nullptr;
+  for (const ChildSource* source : sources)
+    EXPECT_EQ(ChildSource::add(*loop_, &second, source->pid(), WEXITED, note, this), -EBUSY);
+  while (n_calls_ < kMany) ASSERT_EQ(loop_->run(kForever), 1);
+  EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(n_calls_, kMany);
+  EXPECT_TRUE(loop_->check_invariants());
+  for (ChildSource* source : sources) source->unref();
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+}
+
+}  // namespace
+}  // namespace evenkeel
