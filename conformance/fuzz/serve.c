@@ -42,12 +42,16 @@ static int run_in_child(const struct Program* program) {
   memset(trace_text, 0, 1);
   const pid_t pid = fork();
   if (pid == 0) {
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     limit_time();
     run_program(program);
     _exit(0);
   }
   int status = -1;
+  // A process that was stopped at once has not asked yet to go with its parent. The group is there until it is reaped.
+  await(pid, WEXITED);
+  kill(-pid, SIGKILL);
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   remove_files();
   return status;
