@@ -4,7 +4,8 @@
 //
 // Idea: the programs, their operations and their interpreter are those of conformance/fuzz. Nothing is compared, so
 // nothing is avoided either; what counts is that the engine's structures are as their headers say after each operation
-// (in callbacks too), that no descriptor is left, and that the sanitizers have nothing to say.
+// (in callbacks too), that the naive model (model.h) agrees, that no descriptor is left, and that the sanitizers have
+// nothing to say.
 //
 // Input: the first 8 bytes are the modes, then 8 bytes an operation, as in `struct Operation`; each byte is taken
 // modulo what it may be, so that every input is a program. `fuzz-programs ... --bytes SEED` writes the corpus.
@@ -58,16 +59,21 @@ static void forget_everything(void) {
   memset(channels, 0, sizeof(channels));
   memset(children, 0, sizeof(children));
   memset(signal_sent, 0, sizeof(signal_sent));
+  memset(signals_unseen, 0, sizeof(signals_unseen));
   memset(signal_waves, 0, sizeof(signal_waves));
   memset(n_destroyed_late, 0, sizeof(n_destroyed_late));
-  n_children = n_callbacks = n_expired = n_files = inside = callback_result = kinds_of_children = signal_value = 0;
-  ended = partly_run = ran_to_end = signal_exit = hung_up = uses_prepare = uses_expire = false;
+  n_children = n_callbacks = n_expired = n_files = n_files_made = inside = callback_result = kinds_of_children =
+      signal_value = 0;
+  ended = partly_run = ran_to_end = signal_exit = hung_up = uses_prepare = uses_expire = uses_inotify =
+      uses_limited_signal = false;
   context_now = kNowhere;
   loop = NULL;
   asker = NULL;
   wave = 0;
-  nap_until = 0;
+  nap_until = near_from = 0;
+  stalled = false;
   trace_length = 0;
+  model = (struct Model){0};
 }
 
 static void leave(void) {

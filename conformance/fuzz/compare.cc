@@ -97,6 +97,9 @@ Runner::Runner(const std::string& program, const std::string& preload) {
     dup2(to[0], STDIN_FILENO);
     dup2(from[1], STDOUT_FILENO);
     if (!std::getenv("EVENKEEL_FUZZ_STDERR")) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+    // It ends with its input, so that what it is at can be finished.
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     if (!preload.empty()) setenv("LD_PRELOAD", preload.c_str(), 1);
     execl(program.c_str(), program.c_str(), nullptr);
     _exit(127);
@@ -142,7 +145,9 @@ void Comparer::explain(const Outcome& reference, const Outcome& ours) {
     const bool more_x = static_cast<bool>(std::getline(a, x));
     const bool more_y = static_cast<bool>(std::getline(b, y));
     if (!more_x && !more_y) return;
-    if (more_x == more_y && x == y) {
+    // Of the model (model.h), which is right even where both libraries are not.
+    const bool right = x.find("WRONG") == std::string::npos;
+    if (more_x == more_y && x == y && right) {
       before.push_back(x);
       continue;
     }
@@ -160,20 +165,32 @@ Verdict Comparer::judge_once(const Program& program) {
     reference.trace = sort_ties(reference.trace);
     ours.trace = sort_ties(ours.trace);
   }
-  if (reference.status == 0 && ours.status == 0 && reference.trace == ours.trace) return Verdict::kSame;
+  const auto stalled = [](const Outcome& o) { return o.trace.find("\nstalled\n") != std::string::npos; };
+  if (stalled(reference) || stalled(ours)) return Verdict::kStalled;
+  const bool right = ours.trace.find("WRONG") == std::string::npos;
+  if (reference.status == 0 && ours.status == 0 && reference.trace == ours.trace && right) return Verdict::kSame;
   explain(reference, ours);
   if (!hangs(reference) || hangs(ours)) return Verdict::kDifferent;
   const bool same_before = ours.trace.starts_with(reference.trace) || (program.modes & kTies);
   if (!same_before) return Verdict::kDifferent;
-  if (hangs(reference_.run(without_touches(program)))) return Verdict::kDifferent;
+  const Outcome calmer = reference_.run(without_touches(program));
+  if (stalled(calmer)) return Verdict::kStalled;
+  if (hangs(calmer)) return Verdict::kDifferent;
   return Verdict::kReferenceHangs;
 }
 
+Verdict Comparer::judge_patiently(Program program) {
+  for (unsigned slowness = 0;; ++slowness, program.modes += 1U << kSlowShift) {
+    const Verdict verdict = judge_once(program);
+    if (verdict != Verdict::kStalled || slowness == kSlowest) return verdict;
+  }
+}
+
 Verdict Comparer::judge(const Program& program) {
-  const Verdict first = judge_once(program);
+  const Verdict first = judge_patiently(program);
   if (first != Verdict::kDifferent) return first;
   for (int i = 0; i < 2; ++i)
-    if (judge_once(program) != Verdict::kDifferent) return Verdict::kUnsteady;
+    if (judge_patiently(program) != Verdict::kDifferent) return Verdict::kUnsteady;
   return Verdict::kDifferent;
 }
 

@@ -20,7 +20,8 @@
   X(OneshotFromOff,                                                                                                    \
     "252 registers as one-shot what is ONESHOT by then: its revents are the first ones only, and ON does not undo it") \
   X(SignalMoved, "252 loses queued signals when the priority of their source is changed after one was read")           \
-  X(SignalExpire, "252 reads no signal any more after a rate limit that ended by a callback for it or by a new limit") \
+  X(SignalExpire,                                                                                                      \
+    "252 reads no signal any more after a rate limit that ended in prepare(), by a callback for it or by a new limit") \
   X(LazySignal, "a signal that was read goes with its source; we read it when it could be dispatched, 252 earlier")    \
   X(LazyInotify, "events of a source that is turned off are dropped if they were read, and 252 reads them earlier")    \
   X(LazyMerge, "the kernel merges equal signals until somebody reads, and 252 reads earlier")                          \
@@ -34,6 +35,8 @@
     "an edge that comes while its source is pending is a second one for us, and the same for 252, which asked again")  \
   X(LazyTimers,                                                                                                        \
     "timers that elapsed unasked become pending together, before descriptors: what was first among equals is lost")    \
+  X(LazyTies,                                                                                                          \
+    "of two equals that become ready one after the other while better sources are dispatched either may go first")     \
   X(StoppedFds, "252 leaks its signalfd for SIGCHLD if sources for WSTOPPED and for WEXITED alone were in one loop")   \
   X(DestroyOrder,                                                                                                      \
     "in which order a loop that goes frees the sources that it owns is nobody's promise; we begin with the oldest")    \

@@ -8,6 +8,8 @@
 // this.
 //
 // Exit code: 0 all the same, 1 a difference (its program, shortened, is on standard output), 2 it could not be run.
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@ struct Counts {
   uint64_t programs = 0;
   uint64_t differences = 0;
   uint64_t hangs = 0;
+  uint64_t stalled = 0;
   uint64_t unsteady = 0;
 };
 
@@ -41,6 +44,15 @@ struct Options {
   unsigned jobs = 1;
   uint64_t most_differences = 3;  // Of a job, for each takes a while to shorten.
 };
+
+// SIGTERM, SIGINT: each job finishes the program that it is at, and the counts are printed.
+volatile sig_atomic_t stopped = 0;
+std::vector<pid_t> jobs;
+
+void stop(int signo) {
+  stopped = 1;
+  for (const pid_t job : jobs) kill(job, signo);
+}
 
 void report(const Program& program, uint64_t seed, const std::string& explanation) {
   const std::string comment = "seed " + std::to_string(seed) + ", shortened: " + describe(program);
@@ -60,11 +72,12 @@ Counts work(const Options& options, unsigned job) {
   Counts counts;
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.minutes * 60);
   for (uint64_t seed = options.first + job; counts.differences < options.most_differences; seed += options.jobs) {
-    if (options.minutes > 0 ? std::chrono::steady_clock::now() >= end : seed > options.last) break;
+    if (stopped || (options.minutes > 0 ? std::chrono::steady_clock::now() >= end : seed > options.last)) break;
     const Program program = generate(seed);
     const Verdict verdict = comparer.judge(program);
     ++counts.programs;
     if (verdict == Verdict::kReferenceHangs) ++counts.hangs;
+    if (verdict == Verdict::kStalled) ++counts.stalled;
     if (verdict == Verdict::kUnsteady) {
       ++counts.unsteady;
       std::printf("unsteady: seed %llu: %s\n", static_cast<unsigned long long>(seed), comparer.explanation().c_str());
@@ -80,10 +93,16 @@ Counts work(const Options& options, unsigned job) {
 
 int work_in_processes(const Options& options) {
   int results[2];
-  if (pipe(results) < 0) return 2;
+  if (pipe2(results, O_CLOEXEC) < 0) return 2;
   std::fflush(stdout);
+  signal(SIGTERM, stop);
+  signal(SIGINT, stop);
   for (unsigned job = 0; job < options.jobs; ++job) {
-    if (fork() == 0) {
+    const pid_t pid = fork();
+    if (pid != 0) {
+      jobs.push_back(pid);
+    } else {
+      jobs.clear();
       close(results[0]);
       const Counts counts = work(options, job);
       _exit(write(results[1], &counts, sizeof(counts)) == sizeof(counts) ? 0 : 2);
@@ -96,13 +115,18 @@ int work_in_processes(const Options& options) {
     sum.programs += counts.programs;
     sum.differences += counts.differences;
     sum.hangs += counts.hangs;
+    sum.stalled += counts.stalled;
     sum.unsteady += counts.unsteady;
   }
   while (wait(nullptr) > 0) continue;
-  std::printf(
-      "%llu programs, %llu differences, %llu times the reference hung upon an unwanted inotify event, %llu unsteady\n",
-      static_cast<unsigned long long>(sum.programs), static_cast<unsigned long long>(sum.differences),
-      static_cast<unsigned long long>(sum.hangs), static_cast<unsigned long long>(sum.unsteady));
+  const auto print = [](uint64_t count, const char* what) {
+    std::printf("%llu %s", static_cast<unsigned long long>(count), what);
+  };
+  print(sum.programs, "programs, ");
+  print(sum.differences, "differences, ");
+  print(sum.hangs, "times the reference hung upon an unwanted inotify event, ");
+  print(sum.stalled, "given up as the machine stalled, ");
+  print(sum.unsteady, "unsteady\n");
   if (n_done != options.jobs) return 2;
   return sum.differences > 0 ? 1 : 0;
 }

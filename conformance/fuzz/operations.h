@@ -35,6 +35,9 @@ enum Mode {
   kLoopFirst = 32,  // The loop's reference goes before those of its sources.
 };
 
+// The bits above tell how far away what is near in time shall be: more where the machine is slow.
+enum { kSlowShift = 8, kSlowest = 5 };
+
 enum Where { kOutside = 1, kInside = 2, kAnywhere = 3 };
 
 enum Context { kNowhere, kDispatched, kPrepared, kExpired, kContexts };

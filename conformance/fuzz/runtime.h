@@ -51,6 +51,7 @@ static bool any_limited(void) {
 // An iteration in which a rate limit was over, with a callback: goes on to where the source is pending, at any rate.
 static bool settle_expired(int before) {
   if (n_expired == before || ended || !avoided(kAvoidLimitedExpire)) return false;
+  model_looks(SD_EVENT_INITIAL, true);
   if (sd_event_get_state(loop) == SD_EVENT_INITIAL && sd_event_prepare(loop) == 0) (void)sd_event_wait(loop, 0);
   look();
   trace_state();
@@ -61,12 +62,14 @@ static void prepare(void) {
   if (ended) return;
   trace("prepare\n");
   const bool exited = exits();
-  const bool limited = any_limited();
+  // Told before: what the loop calls in here is called in `wait` by the other.
+  const bool limited = any_limited() && avoided(kAvoidLimitedPrepare);
   const int before = n_expired;
+  model_looks(SD_EVENT_INITIAL, true);
   const int r = sd_event_prepare(loop);
   if (ended) return;
   // Where only the result of this call may differ, the state at the end of `wait` tells enough.
-  const bool other = (!exited && exits() && avoided(kAvoidExitInPrepare)) || (limited && avoided(kAvoidLimitedPrepare));
+  const bool other = limited || (!exited && exits() && avoided(kAvoidExitInPrepare));
   if (other && r >= 0) {
     if (r == 0) (void)sd_event_wait(loop, 0);
     if (settle_expired(before)) return;
@@ -83,6 +86,7 @@ static void wait_0(void) {
   if (ended) return;
   trace("wait\n");
   const int before = n_expired;
+  model_looks(SD_EVENT_ARMED, false);
   const int r = sd_event_wait(loop, 0);
   if (settle_expired(before)) return;
   trace("  waited: %s\n", error_name(r));
@@ -110,19 +114,26 @@ static void poll_fd(void) {
   trace("poll_fd: %d\n", readable(sd_event_get_fd(loop)));
 }
 
+static int run_once(void) {
+  model_looks(SD_EVENT_INITIAL, true);
+  return sd_event_run(loop, 0);
+}
+
 static void run(void) {
   if (ended) return;
   trace("run\n");
   const int before = n_expired;
-  int r = sd_event_run(loop, 0);
-  if (r == 0 && n_expired > before) r = sd_event_run(loop, 0);  // kAvoidLimitedExpire
+  int r = run_once();
+  if (r == 0 && n_expired > before) r = run_once();  // kAvoidLimitedExpire
   trace("  ran: %s\n", error_name(r));
   trace_state();
 }
 
 static int run_waves(int n) {
   int count = 0;
-  while (!ended && count < n && sd_event_run(loop, 0) > 0) count++;
+  if (wave < kMostOperations) worst_of_wave[wave] = INT_MIN;
+  while (!ended && count < n && run_once() > 0) count++;
+  if (wave < kMostOperations && count < n) worst_of_wave[wave] = INT_MAX;
   wave++;
   return count;
 }
@@ -147,6 +158,7 @@ static void nap(void) {
   if (inside || ended) return;
   if (strict() && sd_event_get_state(loop) == SD_EVENT_PENDING && avoided(kAvoidLimitClock)) return;
   sleep_until(nap_until);
+  near_from = 0;
   trace("nap\n");
 }
 
@@ -208,7 +220,10 @@ static void drop_loop(void) {
 
 // An operation, and what it has changed. While the ends of rate limits are told the loop is in the middle of a look.
 static void after_operation(void) {
+  check_stalled();
   if (context_now != kExpired && !ties()) show();
+  if (!inside || context_now == kExpired) model.fresh = false;
+  model_check();
 #ifdef FUZZ_CHECK
   if (!ended) FUZZ_CHECK(loop);
 #endif

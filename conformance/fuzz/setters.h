@@ -8,7 +8,7 @@
 #ifndef EVENKEEL_FUZZ_SETTERS_H
 #define EVENKEEL_FUZZ_SETTERS_H
 
-#include "slots.h"
+#include "model.h"
 
 static void report(const char* what, int slot, int result) { trace("%s %d: %s\n", what, slot, error_name(result)); }
 
@@ -25,10 +25,7 @@ static bool keeps_its_events(int slot) {
 
 // What is registered while the source is ONESHOT.
 static void note_oneshot(int slot) {
-  int enabled = SD_EVENT_OFF;
-  if (!is(slot, kIo)) return;
-  sd_event_source_get_enabled(slots[slot].source, &enabled);
-  if (enabled == SD_EVENT_ONESHOT) slots[slot].from_off = true;
+  if (is(slot, kIo) && slots[slot].enabled == SD_EVENT_ONESHOT) slots[slot].from_off = true;
 }
 
 static void set_enabled(int slot, int mode) {
@@ -36,8 +33,7 @@ static void set_enabled(int slot, int mode) {
   struct Slot* s = &slots[slot];
   if (!usable(slot) || partly_run) return;
   int value = values[mode];
-  int before = SD_EVENT_OFF;
-  sd_event_source_get_enabled(s->source, &before);
+  const int before = s->enabled;
   if (ties() && (s->kind == kDefer || s->kind == kTime) && value == SD_EVENT_ON) value = SD_EVENT_ONESHOT;
   if ((value == SD_EVENT_OFF || (value == SD_EVENT_ONESHOT && s->kind != kChild)) && keeps_its_events(slot)) return;
   if (value == SD_EVENT_OFF && s->limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
@@ -51,14 +47,18 @@ static void set_enabled(int slot, int mode) {
   if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->from_off = value == SD_EVENT_ONESHOT;
   if (value == SD_EVENT_ONESHOT && limited(slot)) s->from_off = true;  // It comes back as one.
   if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->wave = wave;
-  report(value == 0 ? "off" : value > 0 ? "on" : "oneshot", slot, sd_event_source_set_enabled(s->source, value));
+  const int r = sd_event_source_set_enabled(s->source, value);
+  if (r >= 0) s->enabled = value;
+  report(value == 0 ? "off" : value > 0 ? "on" : "oneshot", slot, r);
 }
 
 static void set_priority(int slot, int k) {
   if (!usable(slot)) return;
-  if (slots[slot].kind == kSignal && signal_sent[slots[slot].which] && avoided(kAvoidSignalMoved)) return;
+  if (slots[slot].kind == kSignal && signals_unseen[slots[slot].which] > 0 && avoided(kAvoidSignalMoved)) return;
   static const int64_t shift[] = {0, -1000, 1000};
-  report("priority", slot, sd_event_source_set_priority(slots[slot].source, priority_of(slot) + shift[k]));
+  const int r = sd_event_source_set_priority(slots[slot].source, priority_of(slot) + shift[k]);
+  if (r >= 0) slots[slot].priority = priority_of(slot) + shift[k];
+  report("priority", slot, r);
 }
 
 static void set_prepare(int slot, int on) {
@@ -102,6 +102,7 @@ static void give_up(int slot, sd_event_source* (*how)(sd_event_source*), const c
   sd_event_source* source = slots[slot].source;
   const bool floating = sd_event_source_get_floating(source) > 0;
   if (floating) slots[slot].owned = false;
+  if (floating && how == sd_event_source_disable_unref) slots[slot].enabled = SD_EVENT_OFF;
   if (!floating) forget(slot);
   how(source);
   trace("%s %d\n", what, slot);
@@ -221,8 +222,8 @@ static void set_time_near(int slot) {
   if (!is(slot, kTime) || comes_back(slot)) return;
   clockid_t clock = CLOCK_MONOTONIC;
   sd_event_source_get_time_clock(slots[slot].source, &clock);
-  slots[slot].near = clock_now(clock) + kNearUsec;
-  nap_until = clock_now(CLOCK_MONOTONIC) + kNearUsec + 3000;
+  slots[slot].near = clock_now(clock) + near_usec();
+  comes_near();
   report("set near", slot, sd_event_source_set_time(slots[slot].source, slots[slot].near));
 }
 
@@ -244,8 +245,8 @@ static bool deaf(int slot) {
   if (!(kinds_of_children & 2)) return false;
   bool anyone = false;
   for (int i = 0; i < kSlots; i++)
-    if (is(i, kChild) && slots[i].stops) anyone = anyone || sd_event_source_get_enabled(slots[i].source, NULL) > 0;
-  return (!anyone || sd_event_source_get_enabled(slots[slot].source, NULL) == 0) && avoided(kAvoidStoppedOff);
+    if (is(i, kChild) && slots[i].stops) anyone = anyone || slots[i].enabled;
+  return (!anyone || !slots[slot].enabled) && avoided(kAvoidStoppedOff);
 }
 
 static void end_child(int slot) {
@@ -278,14 +279,20 @@ static void continue_child(int slot) { stop_or_continue(slot, false); }
 
 static void limit(int slot, uint64_t interval, unsigned burst) {
   if (!usable(slot) || keeps_its_events(slot)) return;
-  if (slots[slot].kind == kSignal && (slots[slot].expires || limited(slot)) && avoided(kAvoidSignalExpire)) return;
+  const bool comes_to_an_end = interval == near_usec();
+  const bool lost = slots[slot].expires || limited(slot) || (comes_to_an_end && uses_inotify);
+  if (slots[slot].kind == kSignal && lost && avoided(kAvoidSignalExpire)) return;
+  uses_limited_signal = uses_limited_signal || (comes_to_an_end && slots[slot].kind == kSignal);
   note_oneshot(slot);
-  slots[slot].limit_near = interval == kNearUsec;
-  report("limit", slot, sd_event_source_set_ratelimit(slots[slot].source, interval, burst));
+  slots[slot].limit_near = comes_to_an_end;
+  const int r = sd_event_source_set_ratelimit(slots[slot].source, interval, burst);
+  if (r >= 0) slots[slot].far_burst = interval > near_usec() ? burst : 0;
+  if (r >= 0) slots[slot].n_limited = 0;
+  report("limit", slot, r);
 }
 
 static void set_ratelimit(int slot, int which) { limit(slot, which < 3 ? 3600000000u : 0, (unsigned)which + 1); }
-static void set_ratelimit_near(int slot, int which) { limit(slot, kNearUsec, (unsigned)which + 1); }
+static void set_ratelimit_near(int slot, int which) { limit(slot, near_usec(), (unsigned)which + 1); }
 
 static void set_ratelimit_expire(int slot, int on) {
   if (!usable(slot)) return;

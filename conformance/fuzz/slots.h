@@ -12,18 +12,24 @@
 //  2. Strict and lazy: no two sources have one priority, so there is one right order. Ties: those that become ready by
 //     operations share three priorities; what makes itself ready (defer, post) or is read one at a time (signals,
 //     inotify) does not share its priority with its like.
-//  3. A program makes a bounded number of callbacks; then the loop is asked to exit.
+//  3. What an operation does depends on the program and on what is in the trace already, never on an answer of the
+//     library that may be another one in the other: so `enabled` is what has been set and what the callbacks seen so
+//     far have made of it, and `limited` what was shown last.
+//  4. A program makes a bounded number of callbacks; then the loop is asked to exit.
 #ifndef EVENKEEL_FUZZ_SLOTS_H
 #define EVENKEEL_FUZZ_SLOTS_H
 
 #include "world.h"
 
 enum SlotKind { kNone, kIo, kTime, kSignal, kChild, kInotify, kDefer, kPost, kExit };
-enum { kMostCallbacks = 300, kNearUsec = 20000 };
+enum { kMostCallbacks = 300 };
 
 static struct Slot {
   sd_event_source* source;
   enum SlotKind kind;
+  int enabled;          // As it has to be.
+  int64_t priority;     // As it has to be.
+  bool limited;         // As it was shown last: offline for its rate limit.
   bool owned;           // The reference is ours.
   bool fd_owned;        // The library closes the descriptor.
   bool from_off;        // Registered while it was ONESHOT.
@@ -31,12 +37,16 @@ static struct Slot {
   bool expires;         // It has a callback for the end of its rate limit.
   bool unnamed;         // It was added without a pointer, so its priority is 0.
   bool stops;           // Its options have WSTOPPED.
+  bool silent;          // The callback is the library's.
   bool process_reaped;  // Its process is gone.
   int which;            // Of a channel's end, a signal, or a process.
   int greed;            // What its callback reads: nothing, a byte, all.
   unsigned wave;
   uint64_t near;
   unsigned calls[kContexts];
+  unsigned far_burst;  // Of the model: a limit that does not end during the program, and the calls since it was set.
+  unsigned n_limited;
+  bool woken;  // Of the model: a post source is pending.
   char shown[160];
 } slots[kSlots];
 
@@ -44,6 +54,8 @@ static int n_callbacks;
 static int n_expired;
 static bool uses_prepare;  // These two exclude each other, for kAvoidLimitedExpire.
 static bool uses_expire;
+static bool uses_inotify;  // These two as well, for kAvoidSignalExpire.
+static bool uses_limited_signal;
 static bool signal_exit;              // Its sources have priority 0.
 static int n_destroyed_late[kSlots];  // When the loop was not ours any more.
 static int kinds_of_children;         // 1: WEXITED alone. 2: WSTOPPED, too.
@@ -51,6 +63,12 @@ static enum Context context_now;
 
 // The operations of the program that stand in a callback.
 static void run_inside(enum Context context, int slot, unsigned call);
+
+// Of model.h: a callback begins, and is over (by then the slot may be empty).
+static void model_calls(enum Context context, int slot);
+static void model_called(enum Context context, enum SlotKind kind);
+
+static void show(void);
 
 static bool full(int slot) { return slots[slot].kind != kNone; }
 static bool usable(int slot) { return slots[slot].source && !ended; }
@@ -76,10 +94,16 @@ static int64_t priority_of(int slot) {
 
 // ---- callbacks -----------------------------------------------------------------------------------------------------
 
-static unsigned wave_of(const struct Slot* s) {
-  if (s->kind == kIo) return channels[s->which / 2].wave > s->wave ? channels[s->which / 2].wave : s->wave;
-  if (s->kind == kSignal) return signal_waves[s->which] > s->wave ? signal_waves[s->which] : s->wave;
-  return s->kind == kTime ? 0 : s->wave;  // kAvoidLazyTimers
+// Since when a source is ready, of ties: in how many waves the loop got to sources of a worse priority before. Only
+// then it has asked about this one (kAvoidLazyTies).
+static unsigned age_of(const struct Slot* s, int priority) {
+  unsigned since = s->wave;
+  if (s->kind == kIo && channels[s->which / 2].wave > since) since = channels[s->which / 2].wave;
+  if (s->kind == kSignal && signal_waves[s->which] > since) since = signal_waves[s->which];
+  if (s->kind == kTime) return 0;  // kAvoidLazyTimers
+  unsigned n = 0;
+  for (unsigned i = 0; i < since && i < kMostOperations; i++) n += worst_of_wave[i] > priority;
+  return n;
 }
 
 // What every callback does. Of ties, a call is one line of the trace, with the group in which it may change places.
@@ -87,24 +111,33 @@ static int called(enum Context context, sd_event_source* source, intptr_t number
   struct Slot* s = &slots[number];
   const size_t begin = trace_length;
   const int outer = callback_result;
-  if (ties()) trace("~%d.%u ", (int)priority_of((int)number), wave_of(s));
+  if (ties()) {
+    const int priority = (int)priority_of((int)number);
+    trace("~%d.%u ", priority, age_of(s, priority));
+    if (wave < kMostOperations && priority > worst_of_wave[wave]) worst_of_wave[wave] = priority;
+  }
   trace("call %d %s\n", (int)number, what);
   if (!s->source && full((int)number)) s->source = source;
-  if (s->limit_near && clock_now(CLOCK_MONOTONIC) + kNearUsec + 3000 > nap_until)
-    nap_until = clock_now(CLOCK_MONOTONIC) + kNearUsec + 3000;
+  check_stalled();
+  if (s->limit_near) comes_near();
   const enum Context outer_context = context_now;
+  const enum SlotKind kind = s->kind;
   callback_result = 0;
   context_now = context;
   inside++;
+  if (context == kDispatched && !ties()) show();
+  model_calls(context, (int)number);
   run_inside(context, (int)number, ++s->calls[context]);
   inside--;
   context_now = outer_context;
+  model_called(context, kind);
   if (++n_callbacks >= kMostCallbacks && n_callbacks < 2 * kMostCallbacks && !ended)
     trace("enough: %d\n", sd_event_exit(loop, 99));
   if (context == kDispatched && callback_result == 0 && s->kind == kExit && n_callbacks >= kMostCallbacks)
     callback_result = -EIO;
   const int result = callback_result;
   callback_result = outer;
+  if (result < 0 && s->source == source) s->enabled = SD_EVENT_OFF;
   if (ties()) {
     for (size_t i = begin; i < trace_length; i++)
       if (trace_text[i] == '\n') trace_text[i] = ';';
@@ -161,6 +194,7 @@ static int on_signal(sd_event_source* s, const struct signalfd_siginfo* info, vo
   char what[64];
   const int number = (int)info->ssi_signo;
   if (!ties()) signal_sent[signal_index(number)] = false;
+  signals_unseen[signal_index(number)]--;
   (void)snprintf(what, sizeof(what), "signal %d value %d", number, number < 34 ? 0 : info->ssi_int);
   return called(kDispatched, s, (intptr_t)slot, what);
 }
@@ -188,6 +222,7 @@ static int on_inotify(sd_event_source* s, const struct inotify_event* event, voi
 static void show_slot(int i) {
   struct Slot* s = &slots[i];
   char now[sizeof(s->shown)] = "gone";
+  s->limited = s->source && sd_event_source_is_ratelimited(s->source) > 0;
   if (s->source) {
     int enabled = 9;
     int64_t priority = 0;
@@ -196,7 +231,7 @@ static void show_slot(int i) {
     int n = snprintf(now, sizeof(now), "enabled %s/%d priority %d%s%s%s", error_name(a), enabled, (int)priority,
                      sd_event_source_get_floating(s->source) > 0 ? " floating" : "",
                      sd_event_source_get_exit_on_failure(s->source) > 0 ? " failure=exit" : "",
-                     sd_event_source_is_ratelimited(s->source) > 0 ? " limited" : "");
+                     s->limited ? " limited" : "");
     if (strict()) {
       uint32_t revents = 0;
       n +=
@@ -229,7 +264,9 @@ static const uint64_t kTimeValues[kTimes] = {1, 2, 0, UINT64_MAX, 1, 5};
 // Whether something may be added to the slot.
 static bool begin_add(int slot, enum SlotKind kind) {
   if (ended || full(slot)) return false;
-  slots[slot] = (struct Slot){.kind = kind, .which = -1, .wave = wave, .owned = true};
+  const bool once = kind == kTime || kind == kChild || kind == kDefer || kind == kExit;
+  slots[slot] = (struct Slot){
+      .kind = kind, .enabled = once ? SD_EVENT_ONESHOT : SD_EVENT_ON, .which = -1, .wave = wave, .owned = true};
   return true;
 }
 
@@ -241,12 +278,13 @@ static void end_add(int slot, const char* what, int result) {
     return;
   }
   if (!s->owned) return;
-  trace("  priority %s\n", error_name(sd_event_source_set_priority(s->source, priority_of(slot))));
+  s->priority = priority_of(slot);
+  trace("  priority %s\n", error_name(sd_event_source_set_priority(s->source, s->priority)));
 }
 
 static void* userdata(int slot) { return (void*)(intptr_t)slot; }
 
-static bool limited(int slot) { return usable(slot) && sd_event_source_is_ratelimited(slots[slot].source) > 0; }
+static bool limited(int slot) { return usable(slot) && slots[slot].limited; }
 
 // Whether the end is that of another source, and one of the two is offline for its rate limit.
 static bool contested(int slot, int end) {
@@ -320,7 +358,10 @@ static void add_child(int slot, int options, int by_pidfd) {
 static void add_inotify(int slot, int mask, int what) {
   static const uint32_t masks[] = {IN_CREATE | IN_DELETE | IN_MODIFY, IN_CREATE | IN_MODIFY,
                                    IN_DELETE | IN_MODIFY | IN_ONESHOT};
-  if ((lazy() && mask == 2) || !begin_add(slot, kInotify)) return;
+  if ((lazy() && mask == 2) || ended || full(slot)) return;
+  if ((uses_limited_signal && avoided(kAvoidSignalExpire)) || !begin_add(slot, kInotify)) return;
+  uses_inotify = true;
+  if (masks[mask] & IN_ONESHOT) slots[slot].enabled = SD_EVENT_ONESHOT;
   sd_event_source** source = &slots[slot].source;
   int r;
   if (what == 2) {
@@ -352,9 +393,10 @@ static sd_event_source** begin_static(int slot, enum SlotKind kind, int how) {
 static void add_defer(int slot, int how) {
   sd_event_source** ret = begin_static(slot, kDefer, how);
   if (!ret) return;
-  end_add(slot, "defer",
-          sd_event_add_defer(loop, slots[slot].owned ? ret : NULL, how == 2 && slot == 0 ? NULL : on_event,
-                             userdata(slot)));
+  slots[slot].silent = how == 2 && slot == 0;
+  end_add(
+      slot, "defer",
+      sd_event_add_defer(loop, slots[slot].owned ? ret : NULL, slots[slot].silent ? NULL : on_event, userdata(slot)));
 }
 
 static void add_post(int slot, int how) {

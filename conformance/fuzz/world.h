@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -83,12 +84,15 @@ static bool avoided(enum Avoided why) {
 static unsigned modes;
 static char work_dir[64];
 static sd_event* loop;
-static bool ended;           // The loop is not ours any more.
-static unsigned wave;        // Of ties: how many iterations there were.
-static bool partly_run;      // Of ties: it is not known which of a group have been called.
-static int inside;           // How many callbacks we are in.
-static int callback_result;  // Of the one that runs.
-static uint64_t nap_until;
+static bool ended;                          // The loop is not ours any more.
+static unsigned wave;                       // Of ties: how many iterations there were.
+static int worst_of_wave[kMostOperations];  // Of ties: the worst priority that was called; INT_MAX if nothing was left.
+static bool partly_run;                     // Of ties: it is not known which of a group have been called.
+static int inside;                          // How many callbacks we are in.
+static int callback_result;                 // Of the one that runs.
+static uint64_t nap_until;                  // By then all that is near in time is past.
+static uint64_t near_from;                  // Unless 0: by then the first of it may be.
+static bool stalled;                        // And it was, in the middle of other things.
 
 static bool strict(void) { return modes & kStrict; }
 static bool lazy(void) { return modes & kLazy; }
@@ -106,6 +110,22 @@ static void sleep_until(uint64_t usec) {
   const uint64_t span = usec - now;
   struct timespec ts = {(time_t)(span / 1000000u), (long)(span % 1000000u) * 1000};
   while (nanosleep(&ts, &ts) < 0 && errno == EINTR) continue;
+}
+
+// What is near is to be in the future until `nap` sleeps. A machine that stalls may pass it by; then the trace says so,
+// and is worth nothing.
+static uint64_t near_usec(void) { return 20000u << (modes >> kSlowShift); }
+
+static void comes_near(void) {
+  const uint64_t near = clock_now(CLOCK_MONOTONIC) + near_usec();
+  if (near_from == 0) near_from = near - 5000;
+  if (near + 3000 > nap_until) nap_until = near + 3000;
+}
+
+static void check_stalled(void) {
+  if (stalled || near_from == 0 || clock_now(CLOCK_MONOTONIC) < near_from) return;
+  stalled = true;
+  trace("stalled\n");
 }
 
 // ---- channels ------------------------------------------------------------------------------------------------------
@@ -175,7 +195,8 @@ static void hang_up(int channel) {
 
 static const int kSignalNumbers[kSignals] = {SIGUSR1, SIGUSR2, SIGWINCH, SIGTERM, 36, 39};
 static unsigned signal_waves[kSignals];
-static bool signal_sent[kSignals];  // And not seen by a callback since.
+static bool signal_sent[kSignals];    // And not seen by a callback since.
+static int signals_unseen[kSignals];  // More than there are if the kernel merged some.
 static int signal_value;
 
 static void on_unblocked(int number) { (void)number; }
@@ -212,6 +233,7 @@ static void send_signal(int i) {
   if (ties() && signal_sent[i]) return;
   if (lazy() && signal_sent[i] && number < 34 && avoided(kAvoidLazyMerge)) return;
   signal_sent[i] = true;
+  signals_unseen[i]++;
   signal_waves[i] = wave;
   union sigval value = {.sival_int = ++signal_value};
   const int r = number < 34 ? kill(getpid(), number) : sigqueue(getpid(), number, value);
@@ -284,7 +306,10 @@ static void end_processes(void) {
 
 // ---- files and messages --------------------------------------------------------------------------------------------
 
+// Those that are there, the newest last. No name is used twice, as the kernel merges equal events (kAvoidLazyMerge).
+static int files[2 * kMostOperations];
 static int n_files;
+static int n_files_made;
 static int notify_socket = -1;
 
 static const char* file_path(int number) {
@@ -295,12 +320,13 @@ static const char* file_path(int number) {
 
 // 0: a new file in the directory. 1: the newest one goes. 2: the file `w` is written to.
 static void touch(int how) {
-  if (how == 1 && n_files == 0) return;
+  if (how == 1 ? n_files == 0 : n_files == 2 * kMostOperations) return;
   if (how == 2 && (lazy() || ties()) && avoided(kAvoidLazyMerge)) return;
   if (how == 1) {
-    unlink(file_path(--n_files));
+    unlink(file_path(files[--n_files]));
   } else {
-    const int fd = open(file_path(how == 0 ? n_files++ : -1), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (how == 0) files[n_files++] = n_files_made;
+    const int fd = open(file_path(how == 0 ? n_files_made++ : -1), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (how == 2 && write(fd, "w", 1) != 1) abort();
     close(fd);
   }
