@@ -92,25 +92,71 @@ int Clock::open(Poller& poller) {
 }
 
 void Clock::insert(TimeSource& timer) {
-  earliest_.push(timer);
-  latest_.push(timer);
+  if (alike_.empty()) accuracy_ = timer.accuracy();
+  place(timer, timer.accuracy() == accuracy_);
+}
+
+void Clock::place(TimeSource& timer, bool alike) {
+  timer.not_before_ = timer.time_;
+  if (alike) {
+    alike_.push(timer);
+  } else {
+    earliest_.push(timer);
+    latest_.push(timer);
+  }
 }
 
 void Clock::erase(TimeSource& timer) {
-  earliest_.erase(timer);
-  latest_.erase(timer);
+  if (is_alike(timer)) {
+    alike_.erase(timer);
+  } else {
+    earliest_.erase(timer);
+    latest_.erase(timer);
+  }
 }
 
-Window Clock::window() const {
-  if (earliest_.empty()) return {};
-  return {earliest_.top()->time(), latest_.top()->latest()};
+bool Clock::is_alike(const TimeSource& timer) { return !timer.HeapNode<LatestTag>::in_heap(); }
+
+void Clock::set_time(TimeSource& timer, Usec time) {
+  timer.time_ = time;
+  if (time >= timer.not_before_) return;
+  timer.not_before_ = time;
+  if (is_alike(timer)) {
+    alike_.decreased(timer);
+  } else {
+    earliest_.decreased(timer);
+    latest_.decreased(timer);
+  }
+}
+
+// The top of a heap, settled; null when there is none.
+template <typename Heap>
+TimeSource* Clock::first(Heap& heap) {
+  for (;;) {
+    TimeSource* top = heap.top();
+    if (!top || top->not_before_ == top->time_) return top;
+    const bool alike = is_alike(*top);
+    erase(*top);
+    place(*top, alike);
+  }
+}
+
+Window Clock::window() {
+  Window window;
+  if (const TimeSource* alike = first(alike_)) window = {alike->time(), alike->latest()};
+  if (const TimeSource* earliest = first(earliest_))
+    window = window.joined({earliest->time(), first(latest_)->latest()});
+  return window;
 }
 
 void Clock::pend_due(Usec now) {
-  while (!earliest_.empty() && earliest_.top()->time() <= now && earliest_.top()->time() != kForever) {
-    TimeSource& timer = *earliest_.top();
-    erase(timer);
-    timer.pend();
+  for (;;) {
+    TimeSource* timer = first(alike_);
+    TimeSource* other = first(earliest_);
+    if (!timer || (other && Earlier()(*other, *timer))) timer = other;
+    if (!timer || timer->time() > now || timer->time() == kForever) return;
+    erase(*timer);
+    timer->pend();
   }
 }
 
@@ -132,7 +178,7 @@ int Clock::program(Window window) {
   return r;
 }
 
-bool Clock::valid() const { return earliest_.valid() && latest_.valid(); }
+bool Clock::valid() const { return alike_.valid() && earliest_.valid() && latest_.valid(); }
 
 void Clock::on_ready(uint32_t events) {
   // What is due is found by the clock. The timerfd stays readable until it is programmed again; what it held is no

@@ -2,15 +2,22 @@
 //
 // One clock of a loop: all its timers on one timerfd, woken together where they allow it.
 //
-// Idea: each timer gives a window, from its time to its time plus its accuracy. Two heaps know the earliest time and
-// the earliest end of a window; the clock wakes at a spot between them that all processes of the machine share, so that
-// a machine with many loops wakes seldom. Timers are due by comparing the clock, never by reading the timerfd: that one
+// Idea: each timer gives a window, from its time to its time plus its accuracy. Heaps know the earliest time and the
+// earliest end of a window; the clock wakes at a spot between them that all processes of the machine share, so that a
+// machine with many loops wakes seldom. Timers are due by comparing the clock, never by reading the timerfd: that one
 // is only programmed before somebody sleeps on it, and programming it again also takes back its readiness.
 //
+// Most timers of a program have the same accuracy, and then the order of their times is that of their ends: these share
+// one heap, `alike_`. The others are in two, by time and by end. And most timers that are set anew are put off: such a
+// timer keeps its place, by a time that has become a lower bound, until it comes to the top.
+//
 // Invariants:
-//  1. A timer is in both heaps if and only if it is armed and not pending.
-//  2. `programmed_` is what the timerfd holds: kForever when it is disarmed, kFired when it has fired and is readable
-//  still.
+//  1. A timer is in `alike_`, or in both of `earliest_` and `latest_`, if and only if it is armed and not pending. In
+//     `alike_` all have the accuracy `accuracy_`.
+//  2. The heaps are ordered by `TimeSource::not_before_`, which is at most the timer's time. Who looks at a top settles
+//     it before: its `not_before_` is its time then, and so it is the first of all.
+//  3. `programmed_` is what the timerfd holds: kForever when it is disarmed, kFired when it has fired and is readable
+//     still.
 //
 // Owner: `Clocks` owns the five clocks, the timers belong to their sources.
 #pragma once
@@ -62,9 +69,11 @@ class Clock final : public Channel {
 
   void insert(TimeSource& timer);
   void erase(TimeSource& timer);
+  // The timer, which is in here, gets another time.
+  void set_time(TimeSource& timer, Usec time);
 
-  bool has_timers() const { return !earliest_.empty(); }
-  Window window() const;
+  bool has_timers() const { return !alike_.empty() || !earliest_.empty(); }
+  Window window();
 
   // Makes every timer pending whose time has come.
   void pend_due(Usec now);
@@ -81,9 +90,19 @@ class Clock final : public Channel {
 
   static constexpr Usec kFired = kForever - 1;
 
+  using ByTime = IntrusiveHeap<TimeSource, EarliestTag, Earlier>;
+  using ByEnd = IntrusiveHeap<TimeSource, LatestTag, EndsEarlier>;
+
+  static bool is_alike(const TimeSource& timer);
+  void place(TimeSource& timer, bool alike);
+  template <typename Heap>
+  TimeSource* first(Heap& heap);
+
   const clockid_t id_;
-  IntrusiveHeap<TimeSource, EarliestTag, Earlier> earliest_;
-  IntrusiveHeap<TimeSource, LatestTag, EndsEarlier> latest_;
+  ByTime alike_;
+  ByTime earliest_;
+  ByEnd latest_;
+  Usec accuracy_ = 0;  // Of those that are alike.
   Usec programmed_ = kForever;
 };
 
@@ -91,16 +110,19 @@ class Clock final : public Channel {
 class Clocks {
  public:
   static constexpr size_t kCount = 5;
+  static constexpr clockid_t kIds[kCount] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM,
+                                             CLOCK_BOOTTIME_ALARM};
 
   // Null for a clock that is not supported.
   Clock* find(clockid_t id);
+  size_t index(const Clock& clock) const { return static_cast<size_t>(&clock - all_); }
+  Clock& operator[](size_t index) { return all_[index]; }
   Clock& monotonic() { return all_[1]; }
   Clock* begin() { return all_; }
   Clock* end() { return all_ + kCount; }
 
  private:
-  Clock all_[kCount] = {
-      {CLOCK_REALTIME}, {CLOCK_MONOTONIC}, {CLOCK_BOOTTIME}, {CLOCK_REALTIME_ALARM}, {CLOCK_BOOTTIME_ALARM}};
+  Clock all_[kCount] = {{kIds[0]}, {kIds[1]}, {kIds[2]}, {kIds[3]}, {kIds[4]}};
 };
 
 }  // namespace evenkeel

@@ -9,7 +9,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <vector>
 
 #include "src/testing.h"
 
@@ -154,6 +156,7 @@ class ClockTest : public test::LoopTest {
     EXPECT_EQ(timerfd_gettime(loop_->clocks().monotonic().fd(), &left), 0);
     return to_usec(left.it_value) > 0;
   }
+  List<Source, SourcePendingTag> no_queue_;
 };
 
 TEST_F(ClockTest, the_timerfd_is_set_once_for_a_sleep_and_not_again_while_nothing_changes) {
@@ -232,6 +235,96 @@ TEST_F(ClockTest, timers_of_a_time_that_is_not_exact_fire_in_the_order_of_their_
   EXPECT_EQ(drain(), 4);
   EXPECT_EQ(said_, "aAbc");
   for (Source* source : {a, b, c, twin}) source->unref();
+}
+
+// What a clock is to know of its timers, without any structure. Time does not pass: the test says what it is.
+class NaiveTimers {
+ public:
+  struct Timer {
+    TimeSource* source;
+    bool waits = true;
+  };
+
+  void add(Source* source) { timers_.push_back({static_cast<TimeSource*>(source)}); }
+  Timer& any(std::mt19937_64& random) { return timers_[random() % timers_.size()]; }
+  Window window() const {
+    Window window;
+    for (const Timer& timer : timers_)
+      if (timer.waits) window = window.joined({timer.source->time(), timer.source->latest()});
+    return window;
+  }
+  // Who is due, in order; they do not wait any more.
+  std::vector<Source*> take_due(Usec now) {
+    std::vector<Source*> due;
+    for (Timer& timer : timers_) {
+      if (!timer.waits || timer.source->time() > now) continue;
+      timer.waits = false;
+      due.push_back(timer.source);
+    }
+    // By creation, as they are here, among equals.
+    std::ranges::stable_sort(due, {}, [](Source* source) { return static_cast<TimeSource*>(source)->time(); });
+    return due;
+  }
+  void free() {
+    for (const Timer& timer : timers_) timer.source->unref();
+  }
+
+ private:
+  std::vector<Timer> timers_;
+};
+
+TEST_F(ClockTest, random_timers_are_due_in_order_however_often_they_are_set) {
+  constexpr Usec kYear = 365 * 86400 * kUsecPerSec;  // Far from the time that is.
+  constexpr Usec kAccuracies[] = {1, 1, 1, 250 * kUsecPerMsec, kMinute};
+  std::mt19937_64 random(3);
+  NaiveTimers timers;
+  Clock& clock = loop_->clocks().monotonic();
+  Usec time = now() + kYear;
+  for (int i = 0; i < 40; ++i) timers.add(add_time(time + random() % 100, say("t")));
+  for (int step = 0; step < 20'000; ++step) {
+    NaiveTimers::Timer& timer = timers.any(random);
+    switch (random() % 8) {
+      case 0:
+        timer.source->set_accuracy(kAccuracies[random() % 5]);
+        timer.waits = timer.source->enabled() != Enabled::kOff;
+        break;
+      case 1:
+        ASSERT_EQ(timer.source->set_enabled(Enabled::kOff), 0);
+        timer.waits = false;
+        break;
+      case 2:
+        timer.waits |= timer.source->enabled() == Enabled::kOff;
+        ASSERT_EQ(timer.source->set_enabled(Enabled::kOn), 0);
+        break;
+      case 3: {
+        time += random() % 20;
+        const std::vector<Source*> due = timers.take_due(time);
+        std::vector<Source*> pending;
+        auto& queue = loop_->levels().best_pending() ? loop_->levels().best_pending()->pending() : no_queue_;
+        Source* last = queue.back();
+        clock.pend_due(time);
+        auto& now_pending = loop_->levels().best_pending() ? loop_->levels().best_pending()->pending() : no_queue_;
+        for (Source* source = last ? now_pending.next(*last) : now_pending.front(); source;
+             source = now_pending.next(*source))
+          pending.push_back(source);
+        ASSERT_EQ(pending, due);
+        break;
+      }
+      default:
+        timer.source->set_time(time + random() % 100);
+        timer.waits = timer.source->enabled() != Enabled::kOff;
+    }
+    if (step % 3 == 0) {
+      const Window expected = timers.window();
+      const Window window = clock.window();
+      ASSERT_EQ(window.earliest, expected.earliest);
+      ASSERT_EQ(window.latest, expected.latest);
+    }
+    if (step % 16 == 0) {
+      ASSERT_TRUE(loop_->check_invariants());
+    }
+  }
+  timers.free();
 }
 
 TEST_F(ClockTest, a_timerfd_that_cannot_be_set_is_an_error_of_prepare_and_may_be_tried_again) {

@@ -8,7 +8,9 @@
 // in.
 //
 // Invariants:
-//  1. `Less` is a strict weak order of the elements, and does not change for an element while it is in the heap.
+//  1. `Less` is a strict weak order of the elements, and does not change for an element while it is in the heap, but
+//  that
+//     an element may become less, which `decreased` is told at once.
 //  2. A node's `prev_` is its left sibling, or its parent where it is the first child; null for the root.
 //  3. A node that is in no heap has `next_` pointing to itself.
 #pragma once
@@ -60,6 +62,15 @@ class IntrusiveHeap {
     }
     node->child_ = node->prev_ = nullptr;
     node->next_ = node;
+  }
+
+  // The element is less than it was. Cheaper than to take it out and put it back: what is below it stays there.
+  void decreased(T& element) {
+    Node* node = &element;
+    if (node == root_) return;
+    cut(node);
+    node->next_ = node->prev_ = nullptr;
+    root_ = meld(root_, node);
   }
 
   // Calls `visit(element)` for each element, in no order. For checks and for tearing down; `visit` must not change the

@@ -2,8 +2,9 @@
 //
 // Unit tests of intrusive_heap.h.
 //
-// Idea: random programs of push, erase and pop run on the heap and on a std::multiset; after each step the least key is
-// the same, and `valid()` holds. The seed is fixed and named in each failure, so that every run is the same run.
+// Idea: random programs of push, decrease, erase and pop run on the heap and on a std::multiset; after each step the
+// least key is the same, and `valid()` holds. The seed is fixed and named in each failure, so that every run is the
+// same run.
 #include "src/intrusive_heap.h"
 
 #include <gtest/gtest.h>
@@ -47,6 +48,11 @@ void compare_with_multiset(unsigned seed, size_t n_items, int64_t range, int n_s
     Item& item = *items[random() % n_items];
     if (!in_a(item)) {
       heap.push(item);
+      model.insert(item.a);
+    } else if (random() % 4 == 0) {
+      model.erase(model.find(item.a));
+      item.a -= static_cast<int64_t>(random()) % range;
+      heap.decreased(item);
       model.insert(item.a);
     } else if (random() % 4 == 0) {
       Item& top = *heap.top();

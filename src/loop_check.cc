@@ -126,7 +126,7 @@ class LoopCheck {
       case Kind::kTime: {
         auto& timer = static_cast<TimeSource&>(source);
         const bool waits = timer.HeapNode<EarliestTag>::in_heap();
-        HOLDS(waits == timer.HeapNode<LatestTag>::in_heap());
+        HOLDS(waits || !timer.HeapNode<LatestTag>::in_heap());
         HOLDS(waits == (source.armed_ && !source.is_pending()));
         HOLDS(loop_.clocks_.find(timer.clock_id())->open());
         break;
@@ -277,9 +277,15 @@ class LoopCheck {
       clock.earliest_.for_each([&](TimeSource&) { ++n; });
       clock.latest_.for_each([&](TimeSource&) { --n; });
       HOLDS(n == 0);
-      clock.earliest_.for_each([&](TimeSource& timer) {
+      const auto check = [&](TimeSource& timer) {
         ++n_waiting;
         HOLDS(timer.clock_id() == clock.id());
+        HOLDS(timer.not_before_ <= timer.time_);
+      };
+      clock.earliest_.for_each(check);
+      clock.alike_.for_each([&](TimeSource& timer) {
+        check(timer);
+        HOLDS(timer.accuracy_ == clock.accuracy_ && !timer.HeapNode<LatestTag>::in_heap());
       });
     }
     HOLDS(n_waiting == count_sources([](Source& source) {

@@ -12,7 +12,8 @@ int TimeSource::add(Loop& loop, Source** ret, clockid_t id, Usec time, Usec accu
   Clock* clock = loop.clocks().find(id);
   if (!clock) return -EOPNOTSUPP;
   if (const int r = clock->open(loop.poller()); r < 0) return r;
-  TimeSource* source = make<TimeSource>(*clock, time, accuracy == 0 ? kDefaultAccuracy : accuracy, callback);
+  TimeSource* source =
+      make<TimeSource>(loop.clocks().index(*clock), time, accuracy == 0 ? kDefaultAccuracy : accuracy, callback);
   if (!source) return -ENOMEM;
   source->userdata = userdata;
   if (const int r = connect(loop, source, !ret); r < 0) return r;
@@ -21,20 +22,20 @@ int TimeSource::add(Loop& loop, Source** ret, clockid_t id, Usec time, Usec accu
 }
 
 int TimeSource::arm() {
-  if (!has_event()) clock_.insert(*this);
+  if (!has_event()) clock().insert(*this);
   level().attach_timer();
   return 0;
 }
 
 void TimeSource::disarm() {
-  if (waits()) clock_.erase(*this);
+  if (waits()) clock().erase(*this);
   level().detach_timer();
 }
 
 void TimeSource::unpended(bool dispatched) {
   // Still armed: waits for its time again, which for one that stays ON has come already.
   (void)dispatched;
-  if (armed()) clock_.insert(*this);
+  if (armed()) clock().insert(*this);
 }
 
 int TimeSource::fire() { return callback_ ? callback_(this, time_, userdata) : loop()->exit_by_default(*this); }
@@ -46,25 +47,22 @@ int TimeSource::move(Level& to) {
   return 0;
 }
 
-void TimeSource::take_out() {
-  unpend();
-  if (waits()) clock_.erase(*this);
-}
-
-void TimeSource::put_back() {
-  if (armed()) clock_.insert(*this);
-}
+Clock& TimeSource::clock() const { return loop()->clocks()[clock_]; }
 
 void TimeSource::set_time(Usec time) {
-  take_out();
-  time_ = time;
-  put_back();
+  unpend();
+  if (waits())
+    clock().set_time(*this, time);
+  else
+    time_ = time;
 }
 
 void TimeSource::set_accuracy(Usec accuracy) {
-  take_out();
+  unpend();
+  const bool waited = waits();
+  if (waited) clock().erase(*this);
   accuracy_ = accuracy == 0 ? kDefaultAccuracy : accuracy;
-  put_back();
+  if (waited) clock().insert(*this);
 }
 
 }  // namespace evenkeel

@@ -2,7 +2,8 @@
 //
 // A source that fires when a clock has reached a time.
 //
-// Invariant: `time_` and `accuracy_` change only while the timer is in no heap of its clock.
+// Invariant: `accuracy_` changes only while the timer is in no heap of its clock, and `time_`, while it is in one, only
+// by the clock (see clock.h).
 #pragma once
 
 #include "src/clock.h"
@@ -10,7 +11,8 @@
 
 namespace evenkeel {
 
-class TimeSource final : public Source, public HeapNode<EarliestTag>, public HeapNode<LatestTag> {
+// The node that every timer uses stands last, beside the key that is compared when it is touched.
+class TimeSource final : public Source, public HeapNode<LatestTag>, public HeapNode<EarliestTag> {
  public:
   using Callback = int (*)(Source*, Usec time, void* userdata);
 
@@ -23,7 +25,7 @@ class TimeSource final : public Source, public HeapNode<EarliestTag>, public Hea
   Usec time() const { return time_; }
   Usec accuracy() const { return accuracy_; }
   Usec latest() const { return saturating_add(time_, accuracy_); }
-  clockid_t clock_id() const { return clock_.id(); }
+  clockid_t clock_id() const { return Clocks::kIds[clock_]; }
 
   // Both make a pending timer wait again.
   void set_time(Usec time);
@@ -39,30 +41,35 @@ class TimeSource final : public Source, public HeapNode<EarliestTag>, public Hea
 
  private:
   friend class Clock;
+  friend class LoopCheck;
   template <typename T, typename... Args>
   friend T* make(Args&&... args);
   template <typename T>
   friend void dispose(T* object);
 
-  TimeSource(Clock& clock, Usec time, Usec accuracy, Callback callback)
-      : Source(Kind::kTime, Enabled::kOneshot), clock_(clock), time_(time), accuracy_(accuracy), callback_(callback) {}
+  TimeSource(size_t clock, Usec time, Usec accuracy, Callback callback)
+      : Source(Kind::kTime, Enabled::kOneshot),
+        time_(time),
+        accuracy_(accuracy),
+        callback_(callback),
+        clock_(static_cast<uint8_t>(clock)) {}
 
   bool waits() const { return HeapNode<EarliestTag>::in_heap(); }
-  void take_out();
-  void put_back();
+  Clock& clock() const;
 
-  Clock& clock_;
+  Usec not_before_ = 0;  // The clock's: what its heaps know of `time_`.
   Usec time_;
   Usec accuracy_;
   const Callback callback_;
+  const uint8_t clock_;  // Which of `Clocks`. No pointer, as the source may outlive the loop.
 };
 
 inline bool Clock::Earlier::operator()(const TimeSource& a, const TimeSource& b) const {
-  return a.time() != b.time() ? a.time() < b.time() : a.id() < b.id();
+  return a.not_before_ != b.not_before_ ? a.not_before_ < b.not_before_ : a.id() < b.id();
 }
 
 inline bool Clock::EndsEarlier::operator()(const TimeSource& a, const TimeSource& b) const {
-  return a.latest() < b.latest();
+  return saturating_add(a.not_before_, a.accuracy_) < saturating_add(b.not_before_, b.accuracy_);
 }
 
 }  // namespace evenkeel
