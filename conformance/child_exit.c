@@ -11,23 +11,6 @@
 // 4. Nobody else's processes are touched.
 #include "loop_recorder.h"
 
-static int begin_children(void** state) {
-  int r = begin_recorded(state);
-  set_blocked(SIGCHLD, true);
-  return r;
-}
-
-static int end_children(void** state) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGCHLD);
-  while (sigtimedwait(&set, NULL, &(struct timespec){0}) == SIGCHLD) continue;
-  set_blocked(SIGCHLD, false);
-  return end_clean(state);
-}
-
-#define child_test(f) cmocka_unit_test_setup_teardown(f, begin_children, end_children)
-
 static void act_expect_zombie(struct Probe* p) {
   pid_t pid = 0;
   assert_int_equal(sd_event_source_get_child_pid(p->source, &pid), 0);

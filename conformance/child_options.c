@@ -9,23 +9,6 @@
 // 4. Signals go to the process and to nobody else: once its end was seen, -ESRCH.
 #include "loop_recorder.h"
 
-static int begin_children(void** state) {
-  int r = begin_recorded(state);
-  set_blocked(SIGCHLD, true);
-  return r;
-}
-
-static int end_children(void** state) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGCHLD);
-  while (sigtimedwait(&set, NULL, &(struct timespec){0}) == SIGCHLD) continue;
-  set_blocked(SIGCHLD, false);
-  return end_clean(state);
-}
-
-#define child_test(f) cmocka_unit_test_setup_teardown(f, begin_children, end_children)
-
 static void only_the_three_options_and_direct_children_are_accepted(void** state) {
   (void)state;
   static const int bad_options[] = {0, WNOHANG, WEXITED | WNOHANG, WEXITED | __WALL, WEXITED | (1 << 20)};

@@ -132,15 +132,24 @@ static inline bool is_blocked(int sig) {
   return sigismember(&set, sig) == 1;
 }
 
-// A child process that only waits to be killed, and dies with its parent.
+// A child process that only waits to be killed, and dies with its parent: that is settled when the call returns, as one
+// that is stopped before would outlive a parent that crashes.
 static inline pid_t spawn_sleeper(void) {
+  int settled[2];
+  char byte;
+  assert_int_equal(pipe2(settled, O_CLOEXEC), 0);
   pid_t parent = getpid(), pid = fork();
   assert_true(pid >= 0);
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
+    close(settled[0]);
+    close(settled[1]);
     for (;;) pause();
   }
+  close(settled[1]);
+  assert_int_equal(read(settled[0], &byte, 1), 0);
+  close(settled[0]);
   return pid;
 }
 

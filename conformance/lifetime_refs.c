@@ -103,6 +103,20 @@ static void a_floating_source_goes_with_its_loop(void** state) {
   assert_journal("~a ");
 }
 
+static void a_loop_that_goes_takes_its_floating_sources_one_after_the_other(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe probes[] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+  for (size_t i = 0; i < lengthof(probes); i++) {
+    probe_defer(loop, &probes[i]);
+    assert_result(sd_event_source_set_destroy_callback(probes[i].source, record_destroy), 0);
+    assert_result(sd_event_source_set_floating(probes[i].source, 1), 1);
+    free_probe(&probes[i]);
+  }
+  sd_event_unref(loop);
+  assert_journal(differs_text(kFreedByLoop, "~c ~b ~a ", "~a ~b ~c "));
+}
+
 static void a_source_that_stops_floating_holds_its_loop_again(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -252,6 +266,7 @@ int main(void) {
       recorded_test(a_source_keeps_its_loop_alive),
       recorded_test(floating_says_whether_something_changed),
       recorded_test(a_floating_source_goes_with_its_loop),
+      recorded_test(a_loop_that_goes_takes_its_floating_sources_one_after_the_other),
       recorded_test(a_source_that_stops_floating_holds_its_loop_again),
       recorded_test(sources_that_are_held_outlive_a_finished_loop),
       recorded_test(userdata_descriptions_and_destroy_callbacks_can_be_replaced),

@@ -105,6 +105,24 @@ static inline int begin_recorded(void** state) { return journal[0] = 0, begin_cl
 
 #define recorded_test(f) cmocka_unit_test_setup_teardown(f, begin_recorded, end_clean)
 
+// With SIGCHLD blocked, as 252 wants it for every child source.
+static inline int begin_children(void** state) {
+  int r = begin_recorded(state);
+  set_blocked(SIGCHLD, true);
+  return r;
+}
+
+static inline int end_children(void** state) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  while (sigtimedwait(&set, NULL, &(struct timespec){0}) == SIGCHLD) continue;
+  set_blocked(SIGCHLD, false);
+  return end_clean(state);
+}
+
+#define child_test(f) cmocka_unit_test_setup_teardown(f, begin_children, end_children)
+
 // ---- callbacks ----------------------------------------------------------------------------------------------------
 
 // Everything is read before `act`, which may free the source.
@@ -205,6 +223,10 @@ static inline int enabled_of(struct Probe* p) {
   return enabled;
 }
 static inline int is_pending(struct Probe* p) { return sd_event_source_get_pending(p->source); }
+static inline void set_limit(struct Probe* p, uint64_t interval, unsigned burst) {
+  assert_result(sd_event_source_set_ratelimit(p->source, interval, burst), 0);
+}
+static inline int is_limited(struct Probe* p) { return sd_event_source_is_ratelimited(p->source); }
 
 // ---- driving ------------------------------------------------------------------------------------------------------
 

@@ -14,11 +14,6 @@
 
 enum { kInterval = 20000 };
 
-static void set_limit(struct Probe* p, uint64_t interval, unsigned burst) {
-  assert_result(sd_event_source_set_ratelimit(p->source, interval, burst), 0);
-}
-static int is_limited(struct Probe* p) { return sd_event_source_is_ratelimited(p->source); }
-
 // A burst of 1 and a source that is ready for ever: the first refused attempt comes at once, or after a lost race
 // against the interval at a later one.
 static void run_until_limited(struct Probe* p) {

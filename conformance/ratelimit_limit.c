@@ -14,11 +14,6 @@
 
 enum { kNever = 10 * 1000 * 1000 };
 
-static void set_limit(struct Probe* p, uint64_t interval, unsigned burst) {
-  assert_result(sd_event_source_set_ratelimit(p->source, interval, burst), 0);
-}
-static int is_limited(struct Probe* p) { return sd_event_source_is_ratelimited(p->source); }
-
 static void getters_show_the_parameters_and_0_means_no_limit(void** state) {
   (void)state;
   sd_event* loop = make_loop();

@@ -196,6 +196,24 @@ static void an_exit_request_in_a_prepare_callback_takes_effect_in_that_iteration
   sd_event_unref(loop);
 }
 
+static void a_prepare_with_an_exit_request_lets_nobody_sleep(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fd = make_eventfd(0);
+  struct Probe a = {.name = "a"};
+  probe_io(loop, &a, fd, EPOLLIN);
+  assert_result(sd_event_source_set_prepare(a.source, exit_in_prepare), 0);
+  assert_result(sd_event_prepare(loop), differs(kExitInPrepare, 0, 1));
+  assert_false(fd_readable(loop, 0));
+  if (as_reference(kExitInPrepare)) assert_result(sd_event_wait(loop, UINT64_MAX), 1);
+  assert_int_equal(sd_event_get_state(loop), SD_EVENT_PENDING);
+  assert_result(sd_event_dispatch(loop), 0);
+  assert_journal("");
+  free_probe(&a);
+  close(fd);
+  sd_event_unref(loop);
+}
+
 static void an_exit_request_to_an_armed_loop_ends_its_wait(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -295,6 +313,7 @@ int main(void) {
       recorded_test(an_exit_callback_that_fails_is_turned_off_and_changes_no_code),
       recorded_test(an_exit_request_in_a_callback_lets_no_other_source_run),
       recorded_test(an_exit_request_in_a_prepare_callback_takes_effect_in_that_iteration),
+      recorded_test(a_prepare_with_an_exit_request_lets_nobody_sleep),
       recorded_test(an_exit_request_to_an_armed_loop_ends_its_wait),
       recorded_test(a_callback_that_fails_turns_its_source_off),
       recorded_test(exit_on_failure_ends_the_loop_with_the_error_as_code),
