@@ -181,7 +181,8 @@ void Loop::after_asking() {
     // Callbacks run in here: nobody may begin an iteration inside of this one.
     const State before = state_;
     state_ = State::kArmed;
-    rate_limits_.expire(*this, monotonic_now());
+    // A timer that comes back, and has elapsed, is due in this look: its clock is the one that told.
+    if (rate_limits_.expire(*this, monotonic_now())) clocks_.monotonic().pend_due(monotonic_now());
     state_ = before;
   }
   if (watchdog_.on()) watchdog_.feed(monotonic_now());
@@ -228,7 +229,8 @@ int Loop::dispatch() {
 
 int Loop::dispatch_source(Source& source) {
   const RateLimit* limit = source.rate_limit();
-  if (limit && limit->configured() && !rate_limits_.admit(source, monotonic_now())) return 1;
+  // A limit counts real time, also where the caller was busy between `wait` and `dispatch`, as the reference does.
+  if (limit && limit->configured() && !rate_limits_.admit(source, read_clock(CLOCK_MONOTONIC))) return 1;
   // The callback may free the last source of the level, and with it what the event was read into.
   Level& level = source.level();
   levels_.hold(level);
