@@ -59,6 +59,14 @@ class ChildSourceTest : public test::DispatchTest {
     }
     return pid;
   }
+  // An end that was seen by a pidfd may have left its signal.
+  static void drop_sigchld() {
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGCHLD);
+    const struct timespec none = {};
+    while (sigtimedwait(&set, nullptr, &none) > 0) continue;
+  }
   ChildSource* watch(pid_t pid, int options = WEXITED) {
     Source* source = nullptr;
     EXPECT_EQ(ChildSource::add(*loop_, &source, pid, options, note, this), 0);
@@ -166,6 +174,57 @@ TEST_F(ChildSourceTest, where_pidfds_are_refused_sigchld_does) {
     expect_end(CLD_EXITED, 5);
     source->unref();
   }
+}
+
+TEST_F(ChildSourceTest, a_source_of_sigchld_and_one_of_a_child_do_not_take_the_signal_from_each_other) {
+  for (const bool child_first : {false, true}) {
+    for (const bool child_goes : {false, true}) {
+      SCOPED_TRACE(testing::Message() << "child first: " << child_first << ", child goes: " << child_goes);
+      said_.clear();
+      drop_sigchld();
+      const pid_t pid = sleeper();
+      const auto add_signal = [&] {
+        Source* source = nullptr;
+        EXPECT_EQ(SignalSource::add(*loop_, &source, SIGCHLD, test::Handler::signal, say("s")), 0);
+        return source;
+      };
+      Source* signal = child_first ? nullptr : add_signal();
+      ChildSource* child = watch(pid, WEXITED | WSTOPPED);
+      if (child_first) signal = add_signal();
+      EXPECT_EQ(child->set_enabled(Enabled::kOn), 0);
+      EXPECT_EQ(loop_->run(0), 0);
+      (child_goes ? child : signal)->unref();
+      EXPECT_TRUE(loop_->check_invariants());
+      if (child_goes) {
+        EXPECT_EQ(::kill(pid, SIGKILL), 0);
+        while (said_.empty()) ASSERT_GE(loop_->run(kForever), 0);
+        EXPECT_EQ(said_, "s");
+        EXPECT_EQ(::waitpid(pid, nullptr, 0), pid);
+        signal->unref();
+      } else {
+        EXPECT_EQ(::kill(pid, SIGSTOP), 0);
+        expect_end(CLD_STOPPED, SIGSTOP);
+        EXPECT_EQ(::kill(pid, SIGKILL), 0);
+        expect_end(CLD_KILLED, SIGKILL);
+        child->unref();
+      }
+    }
+  }
+}
+
+TEST_F(ChildSourceTest, a_source_of_sigchld_that_can_not_be_watched_leaves_the_signal_to_the_children) {
+  Source* signal = nullptr;
+  test::Faults faults;
+  faults.fail(Call::kSignalfd, -EMFILE);
+  EXPECT_EQ(SignalSource::add(*loop_, &signal, SIGCHLD, test::Handler::signal, say("s")), -EMFILE);
+  const pid_t pid = sleeper();
+  ChildSource* child = watch(pid, WEXITED | WSTOPPED);
+  EXPECT_EQ(::kill(pid, SIGSTOP), 0);
+  expect_end(CLD_STOPPED, SIGSTOP);
+  EXPECT_EQ(::kill(pid, SIGKILL), 0);
+  child->set_own_process(true);
+  child->unref();
+  EXPECT_EQ(said_, "");
 }
 
 TEST_F(ChildSourceTest, any_number_of_children_is_told_of_once_each) {
