@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+//
+// Without memory a call is -ENOMEM, leaves everything as it was, and works when it is made again.
+//
+// Idea: each call is made on a fresh loop, again and again; in the n-th run its n-th allocation fails, until it needs
+// fewer. How many allocations there are is the library's business; that there is one, and what a failure is, is not.
+//
+// Invariants: each call runs in a process of its own, which reports the first thing that is wrong by a number.
+#include "no_memory.h"
+
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "harness.h"
+
+enum { kOk, kNeverFailed, kWrongError, kResultChanged, kDoesNotWorkAgain, kNeverEnds, kNoKeys, kFailed };
+
+typedef int (*Call)(sd_event* loop, sd_event_source** ret);
+
+static int event_fd = -1;
+
+static int add_io(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_io(loop, ret, event_fd, EPOLLIN, on_io, NULL);
+}
+static int add_time(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_time(loop, ret, CLOCK_REALTIME, UINT64_MAX, 0, on_time, NULL);
+}
+static int add_signal(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_signal(loop, ret, SIGUSR1, on_signal, NULL);
+}
+static int add_child(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_child(loop, ret, getppid(), WEXITED, on_child, NULL);
+}
+static int add_inotify(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_inotify(loop, ret, "/tmp", IN_DELETE_SELF, on_inotify, NULL);
+}
+static int add_defer(sd_event* loop, sd_event_source** ret) { return sd_event_add_defer(loop, ret, on_event, NULL); }
+static int add_post(sd_event* loop, sd_event_source** ret) { return sd_event_add_post(loop, ret, on_event, NULL); }
+static int add_exit(sd_event* loop, sd_event_source** ret) { return sd_event_add_exit(loop, ret, on_event, NULL); }
+
+static int make_new(sd_event* loop, sd_event_source** ret) {
+  (void)loop, (void)ret;
+  sd_event* another = NULL;
+  const int r = sd_event_new(&another);
+  sd_event_unref(another);
+  return r;
+}
+static int make_default(sd_event* loop, sd_event_source** ret) {
+  (void)loop, (void)ret;
+  sd_event* own = NULL;
+  const int r = sd_event_default(&own);
+  if (r >= 0 && r != 1) return -EIO;
+  sd_event_unref(own);
+  return sd_event_default(NULL) == 0 ? r : -EIO;
+}
+
+// Of `call` on a fresh loop: true when its `nth` allocation failed.
+static bool fail_at(Call call, int nth, int* wrong) {
+  sd_event* loop = make_loop();
+  sd_event_source *source = NULL, *again = NULL;
+  fail_allocation(nth);
+  const int r = call(loop, &source);
+  const bool failed = failed_allocation();
+  if (failed && r < 0) {
+    if (r != -ENOMEM) *wrong = kWrongError;
+    if (source) *wrong = kResultChanged;
+    if (call(loop, &again) < 0) *wrong = kDoesNotWorkAgain;
+  } else if (r < 0) {
+    *wrong = kDoesNotWorkAgain;
+  }
+  sd_event_source_unref(source);
+  sd_event_source_unref(again);
+  sd_event_unref(loop);
+  return failed && r < 0;  // It may do without.
+}
+
+static int fail_everywhere(void* context) {
+  Call call = *(Call*)context;
+  int wrong = kOk, n_failures = 0, n_in_a_row = 0;
+  event_fd = eventfd(0, EFD_CLOEXEC);
+  set_blocked(SIGUSR1, true);
+  set_blocked(SIGCHLD, true);
+  for (int nth = 0; n_in_a_row < 5; nth++) {  // One that the call can do without is not its last.
+    if (nth > 500) return kNeverEnds;
+    const bool failed = fail_at(call, nth, &wrong);
+    if (wrong != kOk) return wrong;
+    n_failures += failed;
+    n_in_a_row = failed ? 0 : n_in_a_row + 1;
+  }
+  return n_failures > 0 ? kOk : kNeverFailed;
+}
+
+static void the_call_is_enomem_and_works_later(void** state) {
+  assert_int_equal(in_child(fail_everywhere, *state), kOk);
+}
+
+// A thread keeps what it has under a key; the first 32 of them need no memory, later ones do, once a thread: so each
+// failure has a process of its own.
+static int fail_with_many_keys(void* context) {
+  pthread_key_t keys[40];
+  for (size_t i = 0; i < lengthof(keys); i++)
+    if (pthread_key_create(&keys[i], NULL) != 0) return kNoKeys;
+  int wrong = kOk;
+  const bool failed = fail_at(make_default, *(int*)context, &wrong);
+  return wrong != kOk ? wrong : failed ? kFailed : kOk;
+}
+
+static void a_default_loop_where_keys_of_threads_are_rare_is_enomem_and_works_later(void** state) {
+  (void)state;
+  int nth = 0, result;
+  while ((result = in_child(fail_with_many_keys, &nth)) == kFailed) nth++;
+  assert_int_equal(result, kOk);
+  assert_true(nth > 0);
+}
+
+#define CALLS(X) \
+  X(make_new)    \
+  X(make_default) X(add_io) X(add_time) X(add_signal) X(add_child) X(add_inotify) X(add_defer) X(add_post) X(add_exit)
+#define POINTER(name) static Call name##_call = name;
+#define CASE(name) \
+  {#name "_is_enomem_without_memory", the_call_is_enomem_and_works_later, begin_clean, end_clean, (void*)&name##_call},
+
+CALLS(POINTER)
+
+int main(void) {
+  exit_77_with_another_allocator();
+  const struct CMUnitTest tests[] = {
+      CALLS(CASE) clean_test(a_default_loop_where_keys_of_threads_are_rare_is_enomem_and_works_later)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// A program whose memory can run out at any single allocation.
+//
+// Idea: the program has a malloc, calloc and realloc of its own, which the dynamic linker gives to every library in it,
+// the C library included. They are glibc's, but the one that `fail_allocation` names fails. What a call does without
+// memory is then tried at each of its allocations in turn.
+//
+// Invariant: only what is between `fail_allocation` and `failed_allocation` can fail. valgrind and sanitizers have an
+// allocator of their own, so programs begin with `exit_77_with_another_allocator`. cmocka.h is included before.
+#ifndef EVENKEEL_CONFORMANCE_NO_MEMORY_H
+#define EVENKEEL_CONFORMANCE_NO_MEMORY_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int allocations_left = -1;  // Until one fails; -1: none will.
+static bool allocation_failed;
+
+static inline void fail_allocation(int nth) {
+  allocation_failed = false;
+  allocations_left = nth;
+}
+
+// Ends the shortage; whether there was one.
+static inline bool failed_allocation(void) {
+  allocations_left = -1;
+  return allocation_failed;
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+static inline bool out_of_memory(void) {
+  if (allocations_left < 0 || allocations_left-- > 0) return false;
+  allocation_failed = true;
+  errno = ENOMEM;
+  return true;
+}
+
+#define OF_EVERY_LIBRARY __attribute__((visibility("default")))
+
+extern void* __libc_malloc(size_t size);
+extern void* __libc_calloc(size_t n, size_t size);
+extern void* __libc_realloc(void* old, size_t size);
+
+OF_EVERY_LIBRARY void* malloc(size_t size) { return out_of_memory() ? NULL : __libc_malloc(size); }
+OF_EVERY_LIBRARY void* calloc(size_t n, size_t size) { return out_of_memory() ? NULL : __libc_calloc(n, size); }
+OF_EVERY_LIBRARY void* realloc(void* old, size_t size) { return out_of_memory() ? NULL : __libc_realloc(old, size); }
+
+#endif
+
+static inline void exit_77_with_another_allocator(void) {
+  void* (*volatile allocate)(size_t) = malloc;  // The compiler believes to know what malloc changes.
+  fail_allocation(0);
+  free(allocate(1));
+  if (failed_allocation()) return;
+  puts("skipped: valgrind or a sanitizer has replaced malloc, so that it can't be made to fail");
+  exit(77);
+}
+
+#endif
