@@ -18,8 +18,8 @@ Usec shared_wakeup(Window window, Usec offset) {
   for (const Usec grid : kGrids) {
     const Usec phase = offset % grid;
     Usec point = window.latest - window.latest % grid;  // The last multiple of the grid that is not after the end ...
-    if (phase > window.latest - point) {                // ... moved by the phase, without leaving the window,
-      if (point < grid) continue;                       // or the range of the clock.
+    if (phase >= window.latest - point) {               // ... moved by the phase, but to before the end,
+      if (point < grid) continue;                       // and not out of the range of the clock.
       point -= grid;
     }
     point += phase;

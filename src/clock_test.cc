@@ -3,8 +3,9 @@
 // Unit tests of clock.h.
 //
 // Idea: `shared_wakeup` is a pure function, so its properties are tested with random windows and offsets: the result
-// lies in the window, on the coarsest grid that has a point there, and is the last such point. The reference is a
-// search that tries the points one by one. Then what the loop makes of it: which value a timerfd gets, and how often.
+// lies in the window, on the coarsest grid that has a point there before the end, and is the last such point. The
+// reference is a search that tries the points one by one. Then what the loop makes of it: which value a timerfd gets,
+// and how often.
 #include "src/clock.h"
 
 #include <gtest/gtest.h>
@@ -23,12 +24,12 @@ using kernel::Call;
 constexpr Usec kMinute = 60 * kUsecPerSec;
 constexpr Usec kGrids[] = {kMinute, 10 * kUsecPerSec, kUsecPerSec, 250 * kUsecPerMsec};
 
-// The last point of the grid in the window; kForever if there is none. Walks by whole steps from the first point of
-// all.
+// The last point of the grid in the window and before its end; kForever if there is none. Walks by whole steps from the
+// first point of all.
 Usec last_point(Window window, Usec offset, Usec grid) {
   const Usec phase = offset % grid;
-  if (window.latest < phase) return kForever;
-  const Usec n = (window.latest - phase) / grid;
+  if (window.latest <= phase) return kForever;
+  const Usec n = (window.latest - 1 - phase) / grid;
   const Usec point = phase + n * grid;
   return point >= window.earliest ? point : kForever;
 }
