@@ -12,6 +12,9 @@ find_package(GTest QUIET)
 if(PKG_CONFIG_FOUND)
   pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
   pkg_check_modules(SYSTEMD QUIET IMPORTED_TARGET libsystemd)
+  # Loops of others, in which ours runs.
+  pkg_check_modules(GLIB QUIET IMPORTED_TARGET glib-2.0)
+  pkg_check_modules(LIBUV QUIET IMPORTED_TARGET libuv)
 endif()
 
 set(EVENKEEL_PLAIN_BUILD TRUE)
@@ -58,17 +61,29 @@ enum Difference { ${difference_names} };
 
 # --- C programs -----------------------------------------------------------------------------------------------------
 
+# What a program needs besides, by its name; without it the program is not built.
+set(needed_by_foreign_glib GLIB)
+set(needed_by_foreign_libuv LIBUV)
+
 function(evenkeel_c_test source)
   get_filename_component(directory ${source} DIRECTORY)
   get_filename_component(folder ${directory} NAME)
   get_filename_component(name ${source} NAME_WE)
   set(program "${folder}-${name}")
+  set(needed "${needed_by_${name}}")
+  if(needed AND NOT ${needed}_FOUND)
+    message(STATUS "${needed} is missing: ${program} is not built")
+    return()
+  endif()
+  if(needed)
+    set(needed PkgConfig::${needed})
+  endif()
   add_library(${program}-object OBJECT ${source})
   target_include_directories(${program}-object PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance
     ${PROJECT_BINARY_DIR}/generated)
-  target_link_libraries(${program}-object PRIVATE evenkeel_options PkgConfig::CMOCKA)
+  target_link_libraries(${program}-object PRIVATE evenkeel_options PkgConfig::CMOCKA ${needed})
   target_compile_definitions(${program}-object PRIVATE _GNU_SOURCE)
-  set(libraries PkgConfig::CMOCKA evenkeel_options Threads::Threads ${CMAKE_DL_LIBS})
+  set(libraries PkgConfig::CMOCKA ${needed} evenkeel_options Threads::Threads ${CMAKE_DL_LIBS})
 
   add_executable(${program}-linked $<TARGET_OBJECTS:${program}-object>)
   target_link_libraries(${program}-linked PRIVATE evenkeel ${libraries})

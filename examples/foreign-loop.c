@@ -14,6 +14,8 @@
  *   3. Drive once in every round of the foreign loop, whether the descriptor was readable or not: the foreign loop's
  *      own callbacks may have added or enabled sources, which only a new prepare takes into account.
  *   4. One source is dispatched a call, so that neither loop starves the other.
+ *   5. poll and epoll tell of what is ready as long as it is. Who watches the descriptor edge-triggered has to see
+ *      sd_event_wait with a timeout of 0 say 0 as well before it sleeps: prepare says only that nothing is pending.
  */
 #include <errno.h>
 #include <poll.h>
