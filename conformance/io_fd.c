@@ -304,6 +304,28 @@ static void an_fd_closed_while_on_with_a_dup_left_does_not_spin_after_free(void*
   assert_result(in_child(close_a_dupd_fd_then_free, NULL), differs(kDuplicateLeft, died_of(SIGABRT), 0));
 }
 
+static void an_fd_closed_while_on_with_a_dup_left_is_served_until_its_source_is_off(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fd = make_eventfd(1), copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  struct Probe a = {.name = "a"};
+  probe_io(loop, &a, fd, EPOLLIN);
+  close(fd);
+  iterate_times(loop, 3);
+  assert_journal("a a a ");
+  set_enabled(&a, SD_EVENT_OFF);
+  iterate_times(loop, 2);
+  assert_journal("");
+  // The reference wakes for it for ever: each wait finds nothing that it could call.
+  assert_result(sd_event_prepare(loop), 0);
+  assert_int_equal(fd_readable(loop, 0), differs(kDuplicateLeft, 1, 0));
+  assert_result(sd_event_wait(loop, 0), 0);
+  assert_result(sd_event_source_set_enabled(a.source, SD_EVENT_ON), -EBADF);
+  close(copy);
+  free_probe(&a);
+  sd_event_unref(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(fds_that_epoll_refuses_give_its_error),
@@ -319,6 +341,7 @@ int main(void) {
       recorded_test(an_fd_that_was_closed_while_on_is_quiet_and_its_number_may_be_reused),
       recorded_test(a_dup_of_a_disabled_source_wakes_nobody),
       recorded_test(an_fd_closed_while_on_with_a_dup_left_does_not_spin_after_free),
+      recorded_test(an_fd_closed_while_on_with_a_dup_left_is_served_until_its_source_is_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
