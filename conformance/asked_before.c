@@ -86,6 +86,27 @@ static void equal_inotify_events_that_come_before_they_were_read_are_one(void** 
   remove_dir(dir);
 }
 
+static void an_inotify_event_that_was_not_read_yet_survives_off_and_on(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  char* dir = make_dir();
+  struct Probe a = {.name = "a"}, sibling = {.name = "sibling"};
+  probe_inotify(loop, &a, dir, IN_CREATE);
+  probe_inotify(loop, &sibling, dir, IN_CREATE | IN_DELETE);
+  create_file(dir, "1");
+  dispatch_something_better(loop);
+  set_enabled(&a, SD_EVENT_OFF);
+  set_enabled(&a, SD_EVENT_ON);
+  iterate_until_idle(loop);
+  assert_int_equal(a.calls, differs(kAskedBefore, 0, 1));
+  assert_int_equal(sibling.calls, 1);
+  journal[0] = 0;
+  free_probe(&a);
+  free_probe(&sibling);
+  sd_event_unref(loop);
+  remove_dir(dir);
+}
+
 static void an_edge_that_comes_while_its_source_is_pending_is_a_second_one(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -202,6 +223,7 @@ int main(void) {
       recorded_test(a_signal_that_was_not_read_yet_survives_off_and_on),
       recorded_test(a_standard_signal_that_comes_again_before_it_was_read_is_one),
       recorded_test(equal_inotify_events_that_come_before_they_were_read_are_one),
+      recorded_test(an_inotify_event_that_was_not_read_yet_survives_off_and_on),
       recorded_test(an_edge_that_comes_while_its_source_is_pending_is_a_second_one),
       recorded_test(a_condition_that_comes_and_goes_meanwhile_is_not_noticed),
       child_test(the_end_of_a_process_is_not_known_before_it_was_looked_for),

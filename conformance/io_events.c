@@ -72,6 +72,31 @@ static void events_that_come_while_pending_are_added_and_none_is_taken_back(void
   sd_event_unref(loop);
 }
 
+static void events_that_come_while_a_one_shot_source_is_pending_are_added(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fds[2];
+  uint32_t revents = 0;
+  make_socketpair(fds);
+  struct Probe a = {.name = "a"};
+  probe_io(loop, &a, fds[0], EPOLLIN | EPOLLOUT);
+  set_enabled(&a, SD_EVENT_OFF);
+  set_enabled(&a, SD_EVENT_ONESHOT);
+  gather(loop);
+  assert_int_equal(write(fds[1], "x", 1), 1);
+  assert_result(sd_event_prepare(loop), 1);
+  assert_result(sd_event_source_get_io_revents(a.source, &revents), 0);
+  // The reference's registration has fired, and so reports nothing any more.
+  assert_int_equal(revents, differs(kOneshotThenOn, EPOLLOUT, EPOLLIN | EPOLLOUT));
+  assert_result(sd_event_dispatch(loop), 1);
+  assert_int_equal(a.revents, revents);
+  journal[0] = 0;
+  free_probe(&a);
+  close(fds[0]);
+  close(fds[1]);
+  sd_event_unref(loop);
+}
+
 static void a_source_stays_pending_when_its_condition_goes_away(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -263,6 +288,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(masks_that_epoll_knows_are_not_all_accepted),
       recorded_test(events_that_come_while_pending_are_added_and_none_is_taken_back),
+      recorded_test(events_that_come_while_a_one_shot_source_is_pending_are_added),
       recorded_test(a_source_stays_pending_when_its_condition_goes_away),
       recorded_test(in_the_callback_the_source_is_no_longer_pending),
       recorded_test(a_mask_of_0_still_reports_hang_ups_and_errors),

@@ -176,6 +176,24 @@ static void queued_signals_are_delivered_one_after_each_limit(void** state) {
   }
 }
 
+static void queued_signals_are_delivered_after_new_parameters_ended_the_limit(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"};
+  set_blocked(SIGRTMIN, true);
+  probe_signal(loop, &a, SIGRTMIN);
+  set_limit(&a, 3600000000u, 1);
+  for (int value = 1; value <= 4; value++) queue_value(SIGRTMIN, value);
+  run_until_limited(&a);
+  set_limit(&a, 0, 0);
+  iterate_until_idle(loop);
+  assert_journal(differs_text(kQueuedSignals, "a=1 a=2 ", "a=1 a=2 a=3 a=4 "));
+  drop_pending_signals();
+  free_probe(&a);
+  sd_event_unref(loop);
+  set_blocked(SIGRTMIN, false);
+}
+
 static void sources_whose_limits_end_together_all_come_back(void** state) {
   (void)state;
   enum { kCount = 40 };
@@ -296,6 +314,7 @@ int main(void) {
       recorded_test(a_one_shot_timer_that_elapsed_while_limited_fires_after_it),
       recorded_test(buffered_inotify_events_are_delivered_after_the_limit),
       recorded_test(queued_signals_are_delivered_one_after_each_limit),
+      recorded_test(queued_signals_are_delivered_after_new_parameters_ended_the_limit),
       recorded_test(sources_whose_limits_end_together_all_come_back),
       recorded_test(an_expire_callback_may_free_its_own_source_and_others),
       recorded_test(an_expire_callback_that_fails_turns_its_source_off),
