@@ -193,6 +193,30 @@ static void a_loop_that_is_freed_with_a_signal_queued_leaves_it_in_the_kernel(vo
   set_blocked(SIGRTMIN, false);
 }
 
+// 252 loses a real-time signal whose source shared a priority with one that is moved away or turned off.
+static void a_real_time_signal_survives_what_happens_to_the_source_of_another(void** state) {
+  (void)state;
+  for (int moved = 0; moved < 2; moved++) {
+    sd_event* loop = make_loop();
+    struct Probe a = {.name = "a"}, b = {.name = "b"};
+    set_blocked(SIGRTMIN, true);
+    set_blocked(SIGRTMIN + 1, true);
+    probe_signal(loop, &a, SIGRTMIN);
+    probe_signal(loop, &b, SIGRTMIN + 1);
+    if (moved) set_priority(&b, 1);
+    if (!moved) set_enabled(&b, SD_EVENT_OFF);
+    assert_int_equal(kill(getpid(), SIGRTMIN), 0);
+    iterate_until_idle(loop);
+    assert_journal(differs_text(kQueuedSignals, "", "a "));
+    free_probe(&a);
+    free_probe(&b);
+    sd_event_unref(loop);
+    discard(SIGRTMIN);
+    set_blocked(SIGRTMIN, false);
+    set_blocked(SIGRTMIN + 1, false);
+  }
+}
+
 static void a_change_of_priority_keeps_the_queue(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -294,6 +318,7 @@ int main(void) {
       recorded_test(freeing_a_pending_source_leaves_the_rest_of_the_queue_to_the_next_one),
       recorded_test(a_loop_that_is_freed_with_a_signal_queued_leaves_it_in_the_kernel),
       recorded_test(a_change_of_priority_keeps_the_queue),
+      recorded_test(a_real_time_signal_survives_what_happens_to_the_source_of_another),
       recorded_test(two_loops_may_watch_one_signal_and_each_is_told_only_once),
       recorded_test(a_signal_callback_may_free_another_signal_source),
       recorded_test(a_signal_to_the_process_reaches_the_loop_of_another_thread),
