@@ -255,7 +255,9 @@ static inline void gather(sd_event* loop) {
   int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
   assert_result(sd_event_add_io(loop, &gate, fd, EPOLLIN, on_io, NULL), 0);
   assert_result(sd_event_source_set_priority(gate, INT64_MIN), 0);
-  assert_result(iterate(loop), 1);
+  int r;
+  while ((r = iterate(loop)) == 0) continue;  // an iteration in which a rate limit ended
+  assert_result(r, 1);
   sd_event_source_unref(gate);
   close(fd);
 }
@@ -286,7 +288,7 @@ static inline uint64_t clock_usec(clockid_t clock) {
   return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 static inline void sleep_until(clockid_t clock, uint64_t usec) {
-  while (clock_usec(clock) < usec) usleep((useconds_t)(usec - clock_usec(clock)) + 1);
+  for (uint64_t now; (now = clock_usec(clock)) < usec;) usleep((useconds_t)(usec - now) + 1);
 }
 
 static inline void queue_value(int sig, int value) {
