@@ -10,7 +10,7 @@ namespace evenkeel {
 
 namespace {
 
-constexpr std::string_view kBlanks = " \t\n\v\f\r";  // In every locale.
+constexpr std::string_view kIgnored = " \t\n\v\f\r";  // In every locale.
 
 // The six bits of a character, or -1.
 int sextet(char c) {
@@ -34,7 +34,7 @@ ssize_t decode_base64(std::string_view text, char* bytes) {
   int seen = 0;    // Characters of the current group of four, its padding included.
   int padded = 0;  // How many of them are padding.
   for (const char c : text) {
-    if (kBlanks.find(c) != kBlanks.npos) continue;
+    if (kIgnored.find(c) != kIgnored.npos) continue;
     if (seen == 4) {
       if (padded > 0) return -EBADMSG;
       seen = 0;

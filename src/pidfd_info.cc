@@ -18,8 +18,7 @@ int find_pid(const char* text, long* ret) {
   for (const char* line = text; line && *line; line = ::strchr(line, '\n')) {
     if (*line == '\n') ++line;
     if (::strncmp(line, kName, sizeof(kName) - 1) != 0) continue;
-    char* end = nullptr;
-    *ret = ::strtol(line + sizeof(kName) - 1, &end, 10);
+    *ret = ::strtol(line + sizeof(kName) - 1, nullptr, 10);
     return 0;
   }
   return -ENOTTY;
