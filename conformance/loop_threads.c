@@ -3,6 +3,7 @@
 // A default loop and its thread need not end together, and the loop may be freed by another thread.
 //
 // Two threads take turns by a barrier: nothing is shared while both run, so each order of their ends is certain.
+#include <malloc.h>
 #include <pthread.h>
 
 #include "harness.h"
@@ -117,12 +118,34 @@ static void freeing_the_default_loop_of_another_thread_leaves_ones_own(void** st
   sd_event_unref(mine);
 }
 
+static void live_and_end_in_both_orders(void) {
+  struct Owner first = {0}, last = {0};
+  start(&first, makes_a_loop_and_ends);
+  join(&first);
+  assert_null(sd_event_unref(first.loop));
+  start(&last, makes_a_loop_and_waits);
+  take_turns(&last);
+  assert_null(sd_event_unref(last.loop));
+  take_turns(&last);
+  join(&last);
+}
+
+static void no_order_of_their_ends_leaves_memory(void** state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) live_and_end_in_both_orders();
+  const size_t before = mallinfo2().uordblks;
+  for (int i = 0; i < 20; i++) live_and_end_in_both_orders();
+  assert_int_equal(mallinfo2().uordblks, before);
+}
+
 int main(void) {
+  (void)mallopt(M_ARENA_MAX, 1);  // Of others, mallinfo2 tells nothing.
   const struct CMUnitTest tests[] = {
       clean_test(a_default_loop_outlives_its_thread),
       clean_test(a_thread_whose_default_loop_another_one_has_freed_can_have_a_new_one),
       clean_test(a_thread_may_end_after_another_one_has_freed_its_default_loop),
       clean_test(freeing_the_default_loop_of_another_thread_leaves_ones_own),
+      clean_test(no_order_of_their_ends_leaves_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
