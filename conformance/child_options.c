@@ -149,6 +149,7 @@ static void the_end_of_a_process_that_is_watched_for_stops_alone_does_not_fail_t
   assert_journal("");
   assert_int_equal(child_state(pid), 'Z');
   assert_result(iterate(loop), 0);
+  assert_int_equal(enabled_of(&a), SD_EVENT_ONESHOT);
   assert_int_equal(waitpid(pid, NULL, 0), pid);
   free_probe(&a);
   sd_event_unref(loop);
@@ -215,6 +216,33 @@ static void pidfd_own_decides_whether_free_closes_the_pidfd(void** state) {
   sd_event_source_unref(s);
   assert_true(fcntl(pidfd, F_GETFD) < 0);
   kill_and_reap(pid);
+  sd_event_unref(loop);
+}
+
+static void the_pidfd_of_a_program_may_be_descriptor_0(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int stdin_fd = fcntl(0, F_DUPFD_CLOEXEC, 3);
+  pid_t pid = spawn_exiting(8);
+  int pidfd = open_pidfd(pid);
+  struct Probe a = {.name = "a", .loop = loop};
+  assert_int_equal(dup2(pidfd, 0), 0);
+  close(pidfd);
+  assert_result(sd_event_add_child_pidfd(loop, &a.source, 0, WEXITED, record_child, &a), 0);
+  assert_result(sd_event_source_get_child_pidfd(a.source), 0);
+  assert_result(sd_event_source_set_child_pidfd_own(a.source, 1), 0);
+  assert_result(sd_event_source_get_child_pidfd_own(a.source), 1);
+  assert_result(sd_event_source_set_child_pidfd_own(a.source, 0), 0);
+  run_until_calls(&a, 1);
+  assert_journal("a:1:8 ");
+  free_probe(&a);
+  assert_true(fcntl(0, F_GETFD) >= 0);
+  if (stdin_fd >= 0) {
+    assert_int_equal(dup2(stdin_fd, 0), 0);
+    close(stdin_fd);
+  } else {
+    close(0);
+  }
   sd_event_unref(loop);
 }
 
@@ -303,6 +331,7 @@ int main(void) {
       child_test(getters_tell_how_the_source_was_made),
       child_test(a_pidfd_source_works_like_one_by_pid),
       child_test(pidfd_own_decides_whether_free_closes_the_pidfd),
+      child_test(the_pidfd_of_a_program_may_be_descriptor_0),
       child_test(process_own_kills_and_reaps_when_the_source_is_freed),
       child_test(an_owned_process_that_ended_in_its_own_time_is_reaped_once),
       child_test(a_loop_that_goes_leaves_processes_alone_unless_it_owns_them),

@@ -227,6 +227,19 @@ TEST_F(ClockTest, a_timerfd_that_has_fired_is_set_again_and_so_does_not_keep_the
   source->unref();
 }
 
+// A clock that was set back has its old wake-up before it again, on a timerfd that is readable already.
+TEST_F(ClockTest, a_timerfd_that_has_fired_is_set_again_for_the_same_moment_too) {
+  Clock& clock = loop_->clocks().monotonic();
+  ASSERT_EQ(clock.open(loop_->poller()), 0);
+  const Usec at = now() + 3600 * kUsecPerSec;
+  EXPECT_EQ(clock.program({at, at}), 0);
+  clock.on_ready(EPOLLIN);
+  test::Faults faults;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(clock.program({at, at}), 0);
+  EXPECT_EQ(faults.n(Call::kTimerfdSettime), 1);
+  EXPECT_EQ(clock.program({}), 0);
+}
+
 TEST_F(ClockTest, timers_of_a_time_that_is_not_exact_fire_in_the_order_of_their_times) {
   Source* c = add_time(3, say("c"));
   Source* a = add_time(1, say("a"));

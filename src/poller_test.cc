@@ -36,6 +36,15 @@ TEST_F(PollerTest, turning_a_source_off_costs_nothing_before_the_next_wait_and_o
   EXPECT_EQ(faults.n(Call::kEpollCtl), 1);
 }
 
+TEST_F(PollerTest, turning_a_source_off_and_on_costs_nothing_before_the_first_wait_either) {
+  Source* source = add_io(event_fd().fd(), say("a"));
+  test::Faults faults;
+  EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(source->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(faults.n_system_calls(), 0);
+  source->unref();
+}
+
 TEST_F(PollerTest, turning_a_source_off_and_on_costs_one_call_at_the_next_wait) {
   test::EventFd& event = event_fd();
   Source* source = add_io(event.fd(), say("a"));

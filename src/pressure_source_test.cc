@@ -12,15 +12,18 @@
 #include <dirent.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <string>
+#include <string_view>
 
 #include "src/kernel.h"
 #include "src/loop.h"
+#include "src/pressure_config.h"
 
 namespace evenkeel {
 namespace {
@@ -309,6 +312,48 @@ TEST_F(Pressure, an_interrupted_read_is_tried_again_and_a_failing_one_turns_the_
   EXPECT_EQ(source->enabled(), Enabled::kOff);
   source->unref();
   close(writer);
+}
+
+TEST_F(Pressure, a_socket_that_nobody_reads_from_keeps_its_source_and_one_that_fails_turns_it_off) {
+  struct Case {
+    int error;
+    int calls;
+    Enabled then;
+  };
+  const int server = make_server();
+  setenv("MEMORY_PRESSURE_WRITE", "aGVsbG8=", 1);
+  for (const Case& expected : {Case{-EPIPE, 1, Enabled::kOn}, Case{-ECONNRESET, 1, Enabled::kOn},
+                               Case{-EINTR, 2, Enabled::kOn}, Case{-EIO, 1, Enabled::kOff}}) {
+    Source* source = nullptr;
+    ASSERT_GE(add(&source), 0);
+    Faults fail;
+    fail.any_call = false;
+    fail.only = kernel::Call::kSendmsg;
+    fail.countdown = 0;
+    fail.error = expected.error;
+    faults = &fail;
+    EXPECT_EQ(loop_->run(0), 0);
+    EXPECT_EQ(loop_->run(0), 0);
+    faults = nullptr;
+    EXPECT_EQ(fail.calls, expected.calls) << expected.error;
+    EXPECT_EQ(source->enabled(), expected.then) << expected.error;
+    source->unref();
+  }
+  close(server);
+}
+
+TEST(PressureConfig, every_setting_that_changes_something_is_written_whole_and_with_its_zero) {
+  const auto text = [](const char* settings) { return std::string_view(settings, strlen(settings) + 1); };
+  PressureConfig config;
+  EXPECT_EQ(config.set_full(false), 0);
+  EXPECT_EQ(config.set_full(true), 1);
+  EXPECT_EQ(config.unwritten(), text("full 200000 2000000"));
+  EXPECT_EQ(config.set_period(200000, 2000000), 0);
+  EXPECT_EQ(config.set_period(200000, 4000000), 1);
+  EXPECT_EQ(config.unwritten(), text("full 200000 4000000"));
+  EXPECT_EQ(config.set_period(300000, 4000000), 1);
+  EXPECT_EQ(config.set_full(false), 1);
+  EXPECT_EQ(config.unwritten(), text("some 300000 4000000"));
 }
 
 TEST_F(Pressure, a_device_that_fails_to_take_its_settings_turns_the_source_off) {

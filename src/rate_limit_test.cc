@@ -44,13 +44,15 @@ TEST_F(RateLimitTest, after_its_burst_a_source_is_offline_and_its_event_waits_wi
   source->unref();
 }
 
-TEST_F(RateLimitTest, a_limit_of_no_length_or_of_no_burst_is_none) {
+TEST_F(RateLimitTest, a_limit_of_no_length_or_of_no_burst_is_none_and_takes_no_descriptor) {
+  test::Faults faults;
   Source* source = add_limited(0);
   run(5);
   EXPECT_EQ(source->set_rate_limit(0, 5), 0);
   EXPECT_FALSE(source->rate_limit()->configured());
   run(10);
   EXPECT_EQ(said_.size(), 15U);
+  EXPECT_EQ(faults.n(Call::kTimerfdCreate), 0);
   source->unref();
 }
 
