@@ -242,6 +242,30 @@ static void what_becomes_ready_in_a_prepare_callback_is_found_by_the_same_iterat
   sd_event_unref(loop);
 }
 
+static int prepare_moves_and_adds(sd_event_source* s, void* userdata) {
+  struct Probe *p = userdata, *other = p->other;
+  assert_result(sd_event_source_set_priority(s, 7), 0);
+  assert_result(sd_event_add_inotify(sd_event_source_get_event(s), &other->source, "/", IN_CREATE, on_inotify, other),
+                0);
+  return 0;
+}
+
+// An inotify source can be moved until the iteration has begun, and that is after the callbacks.
+static void a_prepare_callback_may_still_move_an_inotify_source_and_what_it_adds_can_not_be_moved_later(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe b = {.name = "b"}, a = {.name = "a", .other = &b};
+  assert_result(sd_event_add_inotify(loop, &a.source, "/tmp", IN_DELETE_SELF, on_inotify, &a), 0);
+  assert_result(sd_event_source_set_prepare(a.source, prepare_moves_and_adds), 0);
+  assert_result(sd_event_prepare(loop), 0);
+  assert_result(sd_event_source_set_priority(a.source, 8), -EOPNOTSUPP);
+  assert_result(sd_event_source_set_priority(b.source, 8), -EOPNOTSUPP);
+  assert_result(sd_event_wait(loop, 0), 0);
+  sd_event_source_unref(a.source);
+  sd_event_source_unref(b.source);
+  sd_event_unref(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(prepare_callbacks_run_by_priority_in_each_iteration),
@@ -253,6 +277,7 @@ int main(void) {
       recorded_test(a_source_that_a_prepare_callback_adds_takes_part_in_the_iteration),
       recorded_test(a_prepare_callback_may_free_its_own_and_other_sources),
       recorded_test(what_becomes_ready_in_a_prepare_callback_is_found_by_the_same_iteration),
+      recorded_test(a_prepare_callback_may_still_move_an_inotify_source_and_what_it_adds_can_not_be_moved_later),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,12 +73,12 @@ int Loop::prepare() {
   if (exit_requested_) return pending_state();
   ++iteration_;
   if (profile_) profile_->iteration(read_clock(CLOCK_MONOTONIC));
-  if (!inotifies_.open_paths().empty()) inotifies_.close_paths();
   if (!prepares_.empty()) {
     state_ = State::kPreparing;
     run_prepare_callbacks();
     state_ = State::kInitial;
   }
+  if (!inotifies_.open_paths().empty()) inotifies_.close_paths();
   if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
   if (exit_on_idle_ && n_busy_ == 0) exit(0);
   if (exit_requested_) return pending_state();
