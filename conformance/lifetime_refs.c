@@ -131,6 +131,25 @@ static void a_source_that_stops_floating_holds_its_loop_again(void** state) {
   assert_journal("a ~a ");
 }
 
+static void a_source_whose_loop_is_gone_still_notes_what_it_is_told(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"};
+  uint64_t interval = 0;
+  unsigned burst = 0;
+  probe_defer(loop, &a);
+  assert_result(sd_event_source_set_floating(a.source, 1), 1);
+  sd_event_unref(loop);
+  assert_null(sd_event_source_get_event(a.source));
+  assert_result(sd_event_source_set_ratelimit(a.source, 7, 9), 0);
+  assert_result(sd_event_source_get_ratelimit(a.source, &interval, &burst), 0);
+  assert_int_equal(interval, 7);
+  assert_int_equal(burst, 9);
+  assert_result(sd_event_source_set_exit_on_failure(a.source, 1), 1);
+  assert_result(sd_event_source_get_exit_on_failure(a.source), 1);
+  free_probe(&a);
+}
+
 static void sources_that_are_held_outlive_a_finished_loop(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -268,6 +287,7 @@ int main(void) {
       recorded_test(a_floating_source_goes_with_its_loop),
       recorded_test(a_loop_that_goes_takes_its_floating_sources_one_after_the_other),
       recorded_test(a_source_that_stops_floating_holds_its_loop_again),
+      recorded_test(a_source_whose_loop_is_gone_still_notes_what_it_is_told),
       recorded_test(sources_that_are_held_outlive_a_finished_loop),
       recorded_test(userdata_descriptions_and_destroy_callbacks_can_be_replaced),
       recorded_test(a_destroy_callback_can_be_taken_back),

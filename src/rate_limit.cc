@@ -38,12 +38,14 @@ int RateLimits::leave(Source& source) {
 }
 
 int RateLimits::configure(Source& source, Usec interval, unsigned burst) {
-  Loop& loop = *source.loop();
-  if (interval > 0 && burst > 0) {
-    // The end of the interval wakes the loop by this clock.
-    if (const int r = loop.clocks().monotonic().open(loop.poller()); r < 0) return r;
+  if (source.connected()) {
+    Loop& loop = *source.loop();
+    if (interval > 0 && burst > 0) {
+      // The end of the interval wakes the loop by this clock.
+      if (const int r = loop.clocks().monotonic().open(loop.poller()); r < 0) return r;
+    }
+    if (const int r = loop.rate_limits().leave(source); r < 0) return r;
   }
-  if (const int r = leave(source); r < 0) return r;
   RateLimit& limit = *source.rate_limit();
   limit.interval_ = interval;
   limit.burst_ = burst;

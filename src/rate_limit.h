@@ -57,8 +57,8 @@ class RateLimits {
   // Counts a dispatch that is about to happen. False: the source is over its limit, and offline now.
   bool admit(Source& source, Usec now);
 
-  // Sets the limit; a source that is offline comes back. May fail as arming can.
-  int configure(Source& source, Usec interval, unsigned burst);
+  // Sets the limit; a source that is offline comes back. May fail as arming can. Without a loop it is only noted.
+  static int configure(Source& source, Usec interval, unsigned burst);
 
   // Ends the offline time of a source early, and starts the count over. >0 if it was offline.
   int leave(Source& source);

@@ -236,7 +236,7 @@ int Source::set_rate_limit_expired(Handler handler) {
 
 int Source::set_rate_limit(Usec interval, unsigned burst) {
   if (!need_extras()) return -ENOMEM;
-  return loop()->rate_limits().configure(*this, interval, burst);
+  return RateLimits::configure(*this, interval, burst);
 }
 
 }  // namespace evenkeel

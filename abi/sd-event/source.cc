@@ -172,7 +172,6 @@ EVENKEEL_PUBLIC int sd_event_source_set_ratelimit(sd_event_source* s, uint64_t i
   if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (!source.can_rate_limit()) return -EDOM;
-  if (!source.connected()) return -ESTALE;
   return source.set_rate_limit(interval_usec, burst);
 }
 EVENKEEL_SINCE(LIBSYSTEMD_248, sd_event_source_set_ratelimit);
