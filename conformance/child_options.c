@@ -292,6 +292,65 @@ static void a_loop_that_goes_leaves_processes_alone_unless_it_owns_them(void** s
   kill_and_reap(pid);
 }
 
+static sd_event_source* orphan_of(sd_event* loop, pid_t pid) {
+  sd_event_source* s = NULL;
+  assert_result(sd_event_add_child(loop, &s, pid, WEXITED, on_child, NULL), 0);
+  assert_result(sd_event_source_set_child_process_own(s, 1), 0);
+  assert_result(sd_event_source_set_floating(s, 1), 1);
+  sd_event_unref(loop);
+  assert_null(sd_event_source_get_event(s));
+  return s;
+}
+
+static int free_here(void* s) { return sd_event_source_unref(s) != NULL; }
+
+static void a_source_that_outlives_its_loop_keeps_what_it_owns_until_it_is_freed(void** state) {
+  (void)state;
+  pid_t pid = spawn_sleeper();
+  int before = count_fds();
+  sd_event_source* s = orphan_of(make_loop(), pid);
+  assert_int_equal(child_state(pid), 'R');
+  assert_int_equal(count_fds(), before + 1);
+  sd_event_source_unref(s);
+  assert_int_equal(child_state(pid), '-');
+  assert_int_equal(count_fds(), before);
+}
+
+static void a_forked_process_that_frees_a_source_without_a_loop_kills_nobody(void** state) {
+  (void)state;
+  pid_t pid = spawn_sleeper();
+  sd_event_source* s = orphan_of(make_loop(), pid);
+  assert_int_equal(in_child(free_here, s), 0);
+  if (as_reference(kGoneForked)) {
+    await_zombie(pid);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+  } else {
+    assert_int_equal(child_state(pid), 'R');
+  }
+  sd_event_source_unref(s);
+}
+
+static int on_stop_that_frees(sd_event_source* s, const siginfo_t* si, void* state) {
+  sd_event_source_unref(s);
+  *(char*)state = child_state(si->si_pid);
+  return 0;
+}
+
+static void an_owned_process_outlives_the_callback_that_frees_its_source(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source* s = NULL;
+  char seen = 0;
+  pid_t pid = spawn_sleeper();
+  assert_result(sd_event_add_child(loop, &s, pid, WSTOPPED, on_stop_that_frees, &seen), 0);
+  assert_result(sd_event_source_set_child_process_own(s, 1), 0);
+  kill(pid, SIGSTOP);
+  while (!seen) assert_true(sd_event_run(loop, UINT64_MAX) >= 0);
+  assert_int_not_equal(seen, '-');
+  assert_int_equal(child_state(pid), '-');
+  sd_event_unref(loop);
+}
+
 static void signals_are_sent_until_the_end_was_seen(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -335,6 +394,9 @@ int main(void) {
       child_test(process_own_kills_and_reaps_when_the_source_is_freed),
       child_test(an_owned_process_that_ended_in_its_own_time_is_reaped_once),
       child_test(a_loop_that_goes_leaves_processes_alone_unless_it_owns_them),
+      child_test(a_source_that_outlives_its_loop_keeps_what_it_owns_until_it_is_freed),
+      child_test(a_forked_process_that_frees_a_source_without_a_loop_kills_nobody),
+      child_test(an_owned_process_outlives_the_callback_that_frees_its_source),
       child_test(signals_are_sent_until_the_end_was_seen),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "src/kernel.h"
 #include "src/loop.h"
 #include "src/pidfd_info.h"
+#include "src/process.h"
 
 namespace evenkeel {
 
@@ -59,24 +60,24 @@ int ChildSource::attach() {
 void ChildSource::detach(bool forked) {
   loop()->children().by_pid().erase(*this);
   loop()->poller().forget(*this);
-  if (own_process_ && !gone_ && !forked) {
-    gone_ = true;
-    if (kernel::kill(pid_, SIGKILL) >= 0) {
-      siginfo_t info = {};
-      while (wait_for(&info, WEXITED) == -EINTR) continue;
-    }
-  }
-  close();
-}
-
-void ChildSource::close() {
-  if (own_pidfd_ && fd_ >= 0) (void)kernel::close(fd_);
-  fd_ = -1;
+  if (forked)
+    own_process_ = false;
+  else
+    owner_ = Process::draw();
 }
 
 void ChildSource::destroy() {
-  close();  // Of a source that was never connected.
+  // A source may outlive its loop, and then be freed in a process that was forked meanwhile.
+  if (own_process_ && !gone_ && Process::is(owner_)) end_process();
+  if (own_pidfd_ && fd_ >= 0) (void)kernel::close(fd_);
   dispose(this);
+}
+
+void ChildSource::end_process() {
+  int r = own_pidfd_ && fd_ >= 0 ? kernel::pidfd_send_signal(fd_, SIGKILL, nullptr) : -ENOSYS;
+  if (r == -ENOSYS) r = kernel::kill(pid_, SIGKILL);
+  siginfo_t info = {};
+  while (r >= 0 && wait_for(&info, WEXITED) == -EINTR) continue;
 }
 
 int ChildSource::arm() {
@@ -116,7 +117,8 @@ int ChildSource::move(Level& to) {
 
 int ChildSource::wait_for(siginfo_t* info, int options) const {
   *info = {};
-  if (fd_ >= 0 && !gone_) {
+  // Without a loop the caller may have closed its pidfd, and the number may be that of another process by now.
+  if (fd_ >= 0 && !gone_ && connected()) {
     const int r = kernel::waitid(P_PIDFD, static_cast<id_t>(fd_), info, options);
     if (r != -EINVAL && r != -EBADF) return r;  // P_PIDFD is of Linux 5.4; the caller may have closed its pidfd.
   }
@@ -152,7 +154,7 @@ void ChildSource::on_ready(uint32_t events) {
 int ChildSource::fire() { return callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this); }
 
 void ChildSource::fired() {
-  // The callback may have freed this source: its descriptor may be closed, but the zombie keeps its PID until here.
+  // The callback may have freed this source, and closed its descriptor; but the zombie keeps its PID until here.
   if (!is_exit(info_.si_code) || gone_) return;
   gone_ = true;
   if ((options_ & WNOWAIT) == 0) {

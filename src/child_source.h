@@ -12,7 +12,9 @@
 //  3. A source that needs SIGCHLD is on the loop's list of those, and counted in its level's signal queue, while it is
 //  armed.
 //
-// Owner: the pidfd belongs to the source unless the caller gave it. Forks: a forked child kills and reaps nothing.
+// Owner: the pidfd belongs to the source unless the caller gave it, and the process if the caller says so. Both are
+// kept until the source is freed, which is after its loop if it was floating and has a reference. Forks: a forked child
+// kills and reaps nothing.
 #pragma once
 
 #include <signal.h>
@@ -80,8 +82,8 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
                      void* userdata);
 
   bool by_signal() const { return fd_ < 0 || (options_ & (WSTOPPED | WCONTINUED)) != 0; }
-  void close();
   bool exit_seen() const;
+  void end_process();
   int wait_for(siginfo_t* info, int options) const;
 
   const pid_t pid_;
@@ -91,6 +93,7 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   bool gone_ = false;
   const Callback callback_;
   siginfo_t info_ = {};
+  uint64_t owner_ = 0;  // The process that the source was in when it left its loop.
 };
 
 class Children {
