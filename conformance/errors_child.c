@@ -132,6 +132,27 @@ static void WSTOPPED_and_WCONTINUED_without_SIGCHLD_blocked_are_EBUSY(void** sta
   close_nursery(n);
 }
 
+// 252 looks at the mask for the first child source of a loop alone, and then hears nothing: the signal is ignored.
+static void stops_need_SIGCHLD_blocked_beside_another_child_source_too(void** state) {
+  (void)state;
+  struct Nursery n = open_nursery(true);
+  sd_event_source *other = NULL, *s = NULL;
+  pid_t child = spawn_sleeper();
+  siginfo_t si;
+  assert_int_equal(sd_event_add_child(n.loop, &other, child, WEXITED, on_child, NULL), 0);
+  set_blocked(SIGCHLD, false);
+  assert_result(sd_event_add_child(n.loop, &s, n.child, WSTOPPED, on_child, NULL),
+                differs(kStoppedUnblocked, 0, -EBUSY));
+  assert_result(sd_event_run(n.loop, 0), 0);
+  assert_int_equal(kill(n.child, SIGSTOP), 0);
+  assert_int_equal(waitid(P_PID, (id_t)n.child, &si, WSTOPPED | WNOWAIT), 0);
+  assert_result(sd_event_run(n.loop, 0), 0);
+  sd_event_source_unref(other);
+  sd_event_source_unref(s);
+  kill_and_reap(child);
+  close_nursery(n);
+}
+
 static void a_process_that_does_not_exist_is_ESRCH(void** state) {
   (void)state;
   struct Nursery n = open_nursery(true);
@@ -242,6 +263,7 @@ int main(void) {
       clean_test(two_loops_may_watch_one_process),
       clean_test(WEXITED_without_SIGCHLD_blocked_needs_no_signal),
       clean_test(WSTOPPED_and_WCONTINUED_without_SIGCHLD_blocked_are_EBUSY),
+      clean_test(stops_need_SIGCHLD_blocked_beside_another_child_source_too),
       clean_test(a_process_that_does_not_exist_is_ESRCH),
       clean_test(a_zombie_is_accepted),
       clean_test(processes_that_are_no_children_are_accepted),

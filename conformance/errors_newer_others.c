@@ -5,10 +5,9 @@
 //
 // Errors follow the rules of their neighbours: null objects and out-pointers -EINVAL, no default loop -ENOPKG, the
 // wrong kind of source -EDOM, a forked process -ECHILD. Each test owns its loop.
-#include "errors_kinds.h"
+#include "harness.h"
 
-// ---- exit_on_idle
-// ----------------------------------------------------------------------------------------------------
+// ---- exit_on_idle --------------------------------------------------------------------------------------------------
 
 static int get_exit_on_idle(void* loop) { return sd_event_get_exit_on_idle(loop); }
 static int set_exit_on_idle(void* loop) { return sd_event_set_exit_on_idle(loop, 1); }
@@ -75,30 +74,7 @@ static void a_loop_with_an_enabled_source_is_not_idle(void** state) {
   sd_event_unref(loop);
 }
 
-// ---- get_inotify_path
-// ------------------------------------------------------------------------------------------------
-
-static int inotify_path(sd_event_source* s, struct Kit* kit) {
-  const char* path = NULL;
-  (void)kit;
-  return sd_event_source_get_inotify_path(s, &path);
-}
-static int inotify_path_nowhere(sd_event_source* s, struct Kit* kit) {
-  return (void)kit, sd_event_source_get_inotify_path(s, NULL);
-}
-
-static void get_inotify_path_is_for_inotify_sources_only(void** state) {
-  (void)state;
-  char row[kKinds + 1];
-  run_row(inotify_path, kPlain, row);
-  assert_string_equal(row, "DDDD.DDD");
-  run_row(inotify_path, kForked, row);
-  assert_string_equal(row, "DDDDCDDD");
-  run_row(inotify_path_nowhere, kPlain, row);
-  assert_string_equal(row, "VVVVVVVV");
-  const char* path = NULL;
-  assert_result(sd_event_source_get_inotify_path(NULL, &path), -EINVAL);
-}
+// ---- get_inotify_path ----------------------------------------------------------------------------------------------
 
 static void get_inotify_path_returns_the_path_as_it_was_given(void** state) {
   (void)state;
@@ -119,8 +95,7 @@ static void get_inotify_path_returns_the_path_as_it_was_given(void** state) {
   sd_event_unref(loop);
 }
 
-// ---- leave_ratelimit
-// ---------------------------------------------------------------------------------------------------
+// ---- leave_ratelimit -----------------------------------------------------------------------------------------------
 
 static int leave_ratelimit(void* s) { return sd_event_source_leave_ratelimit(s); }
 
@@ -161,8 +136,7 @@ static void leave_ratelimit_ends_it_and_the_count_starts_over(void** state) {
   sd_event_unref(loop);
 }
 
-// ---- trim_memory
-// -------------------------------------------------------------------------------------------------------
+// ---- trim_memory ---------------------------------------------------------------------------------------------------
 
 static void trim_memory_works_with_and_without_loops(void** state) {
   (void)state;
@@ -184,7 +158,6 @@ int main(void) {
       clean_test(exit_on_idle_is_off_at_first_and_both_calls_return_the_setting),
       clean_test(an_idle_loop_ends_with_code_0_when_asked_to),
       clean_test(a_loop_with_an_enabled_source_is_not_idle),
-      clean_test(get_inotify_path_is_for_inotify_sources_only),
       clean_test(get_inotify_path_returns_the_path_as_it_was_given),
       clean_test(leave_ratelimit_of_what_is_not_limited_is_0),
       clean_test(leave_ratelimit_ends_it_and_the_count_starts_over),

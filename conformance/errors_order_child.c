@@ -2,8 +2,8 @@
 //
 // Which error wins in add_child and add_child_pidfd.
 //
-// Each row holds the results with a null loop, SD_EVENT_DEFAULT without a default loop, a plain loop, a finished one,
-// in a forked process, and finished in a forked process. The pairs of errors in it tell the order of the checks:
+// Each row holds the results with a null loop, SD_EVENT_DEFAULT without a default loop, a loop in each of its states,
+// and in a process forked in each of these (errors_loops.h). The pairs of errors in it tell the order of the checks:
 // CONDITION_FIRST(x): x is only seen on a usable loop; VALUE_FIRST(x): x wins over finished and forked.
 // Invariants: a call that fails changes neither the out-pointer nor the number of fds nor the state ("changed").
 #include "errors_loops.h"
@@ -13,8 +13,10 @@ enum { kClosedFd = 9999 };
 #define CHILD(...) sd_event_add_child(e, s, __VA_ARGS__, on_child, NULL)
 #define CHILD_PIDFD(...) sd_event_add_child_pidfd(e, s, __VA_ARGS__, on_child, NULL)
 
+static int unblocked(int value) { return set_blocked(SIGCHLD, false), value; }
+
 // clang-format off
-#define CALLS(X) \
+#define CALLS(X)                                                                                                      \
   X(add_child, CHILD(kit->child2, WEXITED), CONDITION_FIRST("0"))                                                     \
   X(add_child_dup, CHILD(kit->child, WEXITED), CONDITION_FIRST("EBUSY"))                                              \
   X(add_child_0, CHILD(0, WEXITED), VALUE_FIRST("EINVAL"))                                                            \
@@ -34,7 +36,16 @@ enum { kClosedFd = 9999 };
   X(add_child_pidfd_closed, CHILD_PIDFD(kClosedFd, WEXITED), CONDITION_FIRST("ESRCH"))                                \
   X(add_child_pidfd_notpidfd, CHILD_PIDFD(kit->pipe_fds[0], WEXITED), CONDITION_FIRST("ENOTTY"))                      \
   X(add_child_pidfd_opt0, CHILD_PIDFD(kit->pidfd2, 0), VALUE_FIRST("EINVAL"))                                         \
-  X(add_child_pidfd_nullcb, sd_event_add_child_pidfd(e, s, kit->pidfd2, WEXITED, NULL, NULL), CONDITION_FIRST("0"))
+  X(add_child_pidfd_nullcb, sd_event_add_child_pidfd(e, s, kit->pidfd2, WEXITED, NULL, NULL), CONDITION_FIRST("0"))   \
+  X(add_child_dup_opt0, CHILD(kit->child, 0), VALUE_FIRST("EINVAL"))                                                  \
+  X(add_child_noproc_opt0, CHILD(INT32_MAX, 0), VALUE_FIRST("EINVAL"))                                                \
+  X(add_child_unblocked_noproc, CHILD(unblocked(INT32_MAX), WSTOPPED), CONDITION_FIRST("ESRCH"))                      \
+  X(add_child_unblocked_opt0, CHILD(unblocked(kit->child2), 0), VALUE_FIRST("EINVAL"))                                \
+  X(add_child_pidfd_closed_opt0, CHILD_PIDFD(kClosedFd, 0), VALUE_FIRST("EINVAL"))                                    \
+  X(add_child_pidfd_notpidfd_opt0, CHILD_PIDFD(kit->pipe_fds[0], 0), VALUE_FIRST("EINVAL"))                           \
+  X(add_child_pidfd_unblocked_notpidfd, CHILD_PIDFD(unblocked(kit->pipe_fds[0]), WSTOPPED),                           \
+    CONDITION_FIRST("ENOTTY"))                                                                                        \
+  X(add_child_pidfd_unblocked_closed, CHILD_PIDFD(unblocked(kClosedFd), WSTOPPED), CONDITION_FIRST("ESRCH"))
 // clang-format on
 
 CALLS(DEFINE_LOOP_CALL)
