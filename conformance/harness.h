@@ -303,6 +303,10 @@ static inline const char* result_name(int result) {
       return "ENOSYS";
     case -ELOOP:
       return "ELOOP";
+    case -ENOSPC:
+      return "ENOSPC";
+    case -EMFILE:
+      return "EMFILE";
     case -ENOMEM:
       return "ENOMEM";
     case died_of(SIGSEGV):
