@@ -204,6 +204,23 @@ static void the_wrong_state_is_told_before_the_wrong_thread(void** state) {
   sd_event_unref(loop);
 }
 
+static int drive_in_thread_of_child(void* context) {
+  sd_event* loop = context;
+  int (*const calls[])(sd_event*) = {sd_event_prepare, wait_0, sd_event_dispatch, run_0, sd_event_loop};
+  for (size_t i = 0; i < lengthof(calls); i++)
+    if (in_thread(calls[i], loop) != -ECHILD) return (int)i + 1;
+  return 0;
+}
+
+static void the_wrong_process_is_told_before_the_wrong_thread(void** state) {
+  (void)state;
+  sd_event* loop = make_default();
+  assert_result(in_child(drive_in_thread_of_child, loop), 0);
+  finish_loop(loop);
+  assert_result(in_child(drive_in_thread_of_child, loop), 0);
+  sd_event_unref(loop);
+}
+
 static void a_loop_that_is_not_default_runs_in_any_thread(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -244,6 +261,7 @@ int main(void) {
       clean_test(other_calls_on_a_default_loop_work_from_another_thread),
       clean_test(wait_and_dispatch_of_a_default_loop_prepared_here_work_there),
       clean_test(the_wrong_state_is_told_before_the_wrong_thread),
+      clean_test(the_wrong_process_is_told_before_the_wrong_thread),
       clean_test(a_loop_that_is_not_default_runs_in_any_thread),
       clean_test(a_forked_process_has_the_default_loop_of_its_parent_and_cannot_use_it),
   };

@@ -226,6 +226,21 @@ static void set_signal_exit_fails_whole_when_a_signal_has_a_source(void** state)
   }
 }
 
+static int set_signal_exit_here(void* loop) { return sd_event_set_signal_exit(loop, 1); }
+
+static void set_signal_exit_looks_at_the_loop_before_the_signals_that_have_a_source(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source* s = NULL;
+  assert_int_equal(sd_event_add_signal(loop, &s, SIGINT | SD_EVENT_SIGNAL_PROCMASK, on_signal, NULL), 0);
+  assert_result(in_child(set_signal_exit_here, loop), -ECHILD);
+  finish_loop(loop);
+  assert_result(sd_event_set_signal_exit(loop, 1), -ESTALE);
+  assert_result(in_child(set_signal_exit_here, loop), -ESTALE);
+  sd_event_source_unref(s);
+  sd_event_unref(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       clean_test(numbers_that_are_no_signals_are_EINVAL),
@@ -241,6 +256,7 @@ int main(void) {
       clean_test(a_SIGCHLD_source_freed_before_a_child_source_leaves_no_signalfd),
       clean_test(set_signal_exit_blocks_both_signals_and_unblocks_them),
       clean_test(set_signal_exit_fails_whole_when_a_signal_has_a_source),
+      clean_test(set_signal_exit_looks_at_the_loop_before_the_signals_that_have_a_source),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
