@@ -166,6 +166,28 @@ static void ties_inside_one_iteration_go_in_the_order_of_the_report(void** state
   sd_event_unref(loop);
 }
 
+// `b` is ready before `hi` is dispatched, `a` after it. 252 has asked about `b` in between; Evenkeel asks about both
+// when `idle` is all that is left, and then nobody knows which was first.
+static void equals_of_which_one_was_ready_while_a_better_one_was_dispatched_may_change_places(void** state) {
+  (void)state;
+  struct Trio trio;
+  make_trio(&trio);
+  trio.a.act = trio.b.act = act_lower;
+  struct Probe hi = {.name = "hi"}, idle = {.name = "idle"};
+  probe_defer(trio.loop, &hi);
+  probe_defer(trio.loop, &idle);
+  set_priority(&hi, -1);
+  set_priority(&idle, 1);
+  raise_eventfd(trio.fds[1]);
+  iterate_times(trio.loop, 1);
+  raise_eventfd(trio.fds[0]);
+  iterate_times(trio.loop, 3);
+  assert_journal(differs_text(kAskedBefore, "hi b a idle ", "hi a b idle "));
+  free_probe(&hi);
+  free_probe(&idle);
+  free_trio(&trio);
+}
+
 static void ties_inside_one_iteration_do_not_starve_anybody(void** state) {
   (void)state;
   struct Trio trio;
@@ -284,6 +306,7 @@ int main(void) {
       recorded_test(a_change_of_priority_keeps_a_source_pending_with_its_age),
       recorded_test(new_io_events_send_a_pending_source_to_the_end_and_equal_ones_do_not),
       recorded_test(ties_inside_one_iteration_go_in_the_order_of_the_report),
+      recorded_test(equals_of_which_one_was_ready_while_a_better_one_was_dispatched_may_change_places),
       recorded_test(ties_inside_one_iteration_do_not_starve_anybody),
       recorded_test(ties_among_sources_without_a_kernel_object_go_in_order_of_creation),
       recorded_test(defer_sources_that_stay_on_take_turns),
