@@ -54,6 +54,8 @@
   X(LazyChild, "252 knows earlier that a process has ended, and then has nobody to send a signal to")                  \
   X(LimitedFd,                                                                                                         \
     "252's wait() fails for ever when a limit ends and the source's descriptor is another one's; we turn it off")      \
+  X(LimitedEdge,                                                                                                       \
+    "who comes back is registered anew, which is an edge; it is dispatched for it or not, as the loop asks or not")    \
   X(LimitedOff, "when the rate limit of a source that is OFF ends, 252 finds out at some later iteration")             \
   X(RelativeNever, "add_time_relative(UINT64_MAX) is -EOVERFLOW in 252, and means never with us")
 

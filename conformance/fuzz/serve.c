@@ -33,7 +33,7 @@ static bool transfer(ssize_t (*step)(int, void*, size_t), int fd, void* data, si
 static ssize_t write_step(int fd, void* data, size_t size) { return write(fd, data, size); }
 
 static void limit_time(void) {
-  const struct itimerval spins = {.it_value = {.tv_sec = 0, .tv_usec = 700000}};
+  const struct itimerval spins = {.it_value = {.tv_sec = 0, .tv_usec = 300000}};
   setitimer(ITIMER_PROF, &spins, NULL);
   alarm(20);
 }

@@ -12,6 +12,9 @@
 
 static void report(const char* what, int slot, int result) { trace("%s %d: %s\n", what, slot, error_name(result)); }
 
+// Then OFF changes nothing, and is no error.
+static bool finished(void) { return sd_event_get_state(loop) == SD_EVENT_FINISHED; }
+
 // Changes of a source that comes back during the program, which would come back without being pending.
 static bool comes_back(int slot) { return slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedReturn); }
 
@@ -37,18 +40,19 @@ static void set_enabled(int slot, int mode) {
   if (ties() && (s->kind == kDefer || s->kind == kTime) && value == SD_EVENT_ON) value = SD_EVENT_ONESHOT;
   if ((value == SD_EVENT_OFF || (value == SD_EVENT_ONESHOT && s->kind != kChild)) && keeps_its_events(slot)) return;
   if (value == SD_EVENT_OFF && s->limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
-  if (value == SD_EVENT_OFF && sd_event_get_state(loop) == SD_EVENT_FINISHED && avoided(kAvoidFinishedOff)) return;
+  if (value == SD_EVENT_OFF && finished() && avoided(kAvoidFinishedOff)) return;
   if (s->kind == kPost && inside && before == SD_EVENT_OFF && value && avoided(kAvoidPostInCallback)) return;
   if (s->kind == kChild && (value == SD_EVENT_ON || (value && s->process_reaped)) && avoided(kAvoidChildGone)) return;
   if (s->kind == kIo && value == SD_EVENT_ON && (s->from_off || s->limit_near) && before == SD_EVENT_ONESHOT &&
       avoided(kAvoidOneshotFromOff))
     return;
   if (value != SD_EVENT_OFF && s->kind == kIo && contested(slot, s->which)) return;
+  if (value != SD_EVENT_OFF && before == SD_EVENT_OFF && too_late()) return;
   if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->from_off = value == SD_EVENT_ONESHOT;
   if (value == SD_EVENT_ONESHOT && limited(slot)) s->from_off = true;  // It comes back as one.
   if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->wave = wave;
   const int r = sd_event_source_set_enabled(s->source, value);
-  if (r >= 0) s->enabled = value;
+  if (r >= 0 && !finished()) s->enabled = value;
   report(value == 0 ? "off" : value > 0 ? "on" : "oneshot", slot, r);
 }
 
@@ -102,7 +106,7 @@ static void give_up(int slot, sd_event_source* (*how)(sd_event_source*), const c
   sd_event_source* source = slots[slot].source;
   const bool floating = sd_event_source_get_floating(source) > 0;
   if (floating) slots[slot].owned = false;
-  if (floating && how == sd_event_source_disable_unref) slots[slot].enabled = SD_EVENT_OFF;
+  if (floating && how == sd_event_source_disable_unref && !finished()) slots[slot].enabled = SD_EVENT_OFF;
   if (!floating) forget(slot);
   how(source);
   trace("%s %d\n", what, slot);
@@ -112,7 +116,7 @@ static void unref(int slot) { give_up(slot, sd_event_source_unref, "unref"); }
 
 static void disable_unref(int slot) {
   if (usable(slot) && slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
-  if (usable(slot) && sd_event_get_state(loop) == SD_EVENT_FINISHED && avoided(kAvoidFinishedOff)) return;
+  if (usable(slot) && finished() && avoided(kAvoidFinishedOff)) return;
   give_up(slot, sd_event_source_disable_unref, "disable_unref");
 }
 
@@ -161,15 +165,16 @@ static void getters(int slot) {
 // ---- IO ------------------------------------------------------------------------------------------------------------
 
 static void set_io_events(int slot, int events) {
-  if (comes_back(slot)) return;
+  if (comes_back(slot) || too_late()) return;
   note_oneshot(slot);
   if (lazy() && (events == 5 || events == 3)) events = 0;  // kAvoidLazyRevents, kAvoidLazyEdge
+  if (usable(slot) && slots[slot].limit_near && events == 3 && avoided(kAvoidLimitedEdge)) return;
   if (usable(slot)) report("io events", slot, sd_event_source_set_io_events(slots[slot].source, kEventMasks[events]));
 }
 
 // What the library closes is a duplicate; a channel's own descriptors stay.
 static void move_io(int slot, int end, bool owned) {
-  if (comes_back(slot)) return;
+  if (comes_back(slot) || too_late()) return;
   if (!is(slot, kIo)) {
     if (usable(slot)) report("io fd", slot, sd_event_source_set_io_fd(slots[slot].source, channel_fd(end)));
     return;
@@ -200,14 +205,14 @@ static void set_io_fd_owned(int slot, int end) { move_io(slot, end, is(slot, kIo
 // ---- time ----------------------------------------------------------------------------------------------------------
 
 static void set_time(int slot, int time) {
-  if (!usable(slot) || partly_run || comes_back(slot)) return;
+  if (!usable(slot) || partly_run || comes_back(slot) || too_late()) return;
   slots[slot].wave = wave;
   report("set time", slot, sd_event_source_set_time(slots[slot].source, kTimeValues[time]));
 }
 
 static void set_time_relative(int slot, int span) {
   static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u, UINT64_MAX - 1};
-  if (usable(slot) && !comes_back(slot))
+  if (usable(slot) && !comes_back(slot) && !too_late())
     report("set relative", slot, sd_event_source_set_time_relative(slots[slot].source, spans[span]));
 }
 
@@ -250,7 +255,7 @@ static bool deaf(int slot) {
 }
 
 static void end_child(int slot) {
-  if (!is(slot, kChild) || partly_run || deaf(slot)) return;
+  if (!is(slot, kChild) || partly_run || deaf(slot) || too_late()) return;
   if (lazy() && children[slots[slot].which].untold && avoided(kAvoidLazyMerge)) return;
   if (!children[slots[slot].which].ended) slots[slot].wave = wave;
   end_process(slots[slot].which);
@@ -259,7 +264,7 @@ static void end_child(int slot) {
 
 // Only what changes its state has something to wait for.
 static void stop_or_continue(int slot, bool stop) {
-  if (!is(slot, kChild) || deaf(slot)) return;
+  if (!is(slot, kChild) || deaf(slot) || too_late()) return;
   struct Child* child = &children[slots[slot].which];
   siginfo_t info;
   if (child->ended || child->stopped == stop) return;
@@ -280,6 +285,9 @@ static void continue_child(int slot) { stop_or_continue(slot, false); }
 static void limit(int slot, uint64_t interval, unsigned burst) {
   if (!usable(slot) || keeps_its_events(slot)) return;
   const bool comes_to_an_end = interval == near_usec();
+  uint32_t events = 0;
+  sd_event_source_get_io_events(slots[slot].source, &events);
+  if (comes_to_an_end && (events & EPOLLET) && avoided(kAvoidLimitedEdge)) return;
   const bool lost = slots[slot].expires || limited(slot) || (comes_to_an_end && uses_inotify);
   if (slots[slot].kind == kSignal && lost && avoided(kAvoidSignalExpire)) return;
   uses_limited_signal = uses_limited_signal || (comes_to_an_end && slots[slot].kind == kSignal);

@@ -59,7 +59,6 @@ static bool uses_limited_signal;
 static bool signal_exit;              // Its sources have priority 0.
 static int n_destroyed_late[kSlots];  // When the loop was not ours any more.
 static int kinds_of_children;         // 1: WEXITED alone. 2: WSTOPPED, too.
-static enum Context context_now;
 
 // The operations of the program that stand in a callback.
 static void run_inside(enum Context context, int slot, unsigned call);
@@ -263,7 +262,8 @@ static const uint64_t kTimeValues[kTimes] = {1, 2, 0, UINT64_MAX, 1, 5};
 
 // Whether something may be added to the slot.
 static bool begin_add(int slot, enum SlotKind kind) {
-  if (ended || full(slot)) return false;
+  const bool is_static = kind == kDefer || kind == kPost || kind == kExit;
+  if (ended || full(slot) || (!is_static && too_late())) return false;
   const bool once = kind == kTime || kind == kChild || kind == kDefer || kind == kExit;
   slots[slot] = (struct Slot){
       .kind = kind, .enabled = once ? SD_EVENT_ONESHOT : SD_EVENT_ON, .which = -1, .wave = wave, .owned = true};

@@ -89,10 +89,11 @@ static unsigned wave;                       // Of ties: how many iterations ther
 static int worst_of_wave[kMostOperations];  // Of ties: the worst priority that was called; INT_MAX if nothing was left.
 static bool partly_run;                     // Of ties: it is not known which of a group have been called.
 static int inside;                          // How many callbacks we are in.
-static int callback_result;                 // Of the one that runs.
-static uint64_t nap_until;                  // By then all that is near in time is past.
-static uint64_t near_from;                  // Unless 0: by then the first of it may be.
-static bool stalled;                        // And it was, in the middle of other things.
+static enum Context context_now;
+static int callback_result;  // Of the one that runs.
+static uint64_t nap_until;   // By then all that is near in time is past.
+static uint64_t near_from;   // Unless 0: by then the first of it may be.
+static bool stalled;         // And it was, in the middle of other things.
 
 static bool strict(void) { return modes & kStrict; }
 static bool lazy(void) { return modes & kLazy; }
@@ -127,6 +128,10 @@ static void check_stalled(void) {
   stalled = true;
   trace("stalled\n");
 }
+
+// Whether what becomes ready now would be seen by 252 alone: after the callback for the end of a rate limit it looks
+// again.
+static bool too_late(void) { return context_now == kExpired && avoided(kAvoidLimitedExpire); }
 
 // ---- channels ------------------------------------------------------------------------------------------------------
 
@@ -171,7 +176,7 @@ static void empty_channel(int channel, bool whole) {
 
 static void feed(int channel) {
   struct Channel* c = &channels[channel];
-  if (ties() && c->fed) return;
+  if ((ties() && c->fed) || too_late()) return;
   const uint64_t one = 1;
   const ssize_t n = write(c->ends[1], &one, channel % 3 == 2 ? 8 : 1);
   c->fed = true;
@@ -186,7 +191,7 @@ static void drain(int channel) {
 
 // The other side goes away; for sources it is readable (and hung up) for ever.
 static void hang_up(int channel) {
-  if (channel % 3 == 2) return;
+  if (channel % 3 == 2 || too_late()) return;
   hung_up = hung_up || channel % 3 == 1;
   trace("hang_up %d: %d\n", channel, channel % 3 == 1 ? shutdown(channels[channel].ends[1], SHUT_RDWR) : 0);
 }
@@ -229,7 +234,7 @@ static int signal_index(int number) {
 
 static void send_signal(int i) {
   const int number = kSignalNumbers[i];
-  if (!blocked(number)) return;
+  if (!blocked(number) || too_late()) return;
   if (ties() && signal_sent[i]) return;
   if (lazy() && signal_sent[i] && number < 34 && avoided(kAvoidLazyMerge)) return;
   signal_sent[i] = true;
@@ -320,7 +325,7 @@ static const char* file_path(int number) {
 
 // 0: a new file in the directory. 1: the newest one goes. 2: the file `w` is written to.
 static void touch(int how) {
-  if (how == 1 ? n_files == 0 : n_files == 2 * kMostOperations) return;
+  if ((how == 1 ? n_files == 0 : n_files == 2 * kMostOperations) || too_late()) return;
   if (how == 2 && (lazy() || ties()) && avoided(kAvoidLazyMerge)) return;
   if (how == 1) {
     unlink(file_path(files[--n_files]));
