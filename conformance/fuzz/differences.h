@@ -46,7 +46,6 @@
     "252's prepare() says 0 when a prepare callback asked for the exit: who sleeps on the descriptor then sleeps on")  \
   X(LimitedPrepare,                                                                                                    \
     "252 looks at everything in prepare() when inotify events are buffered, and so sees that a limit is over")         \
-  X(LimitClock, "252 reads the clock again in dispatch() for a rate limit; for us an iteration has one time")          \
   X(LimitedExpire,                                                                                                     \
     "after the callback for the end of a rate limit 252 dispatches the source one iteration later than we do")         \
   X(LimitedReturn,                                                                                                     \

@@ -156,7 +156,6 @@ static void run_all(void) {
 
 static void nap(void) {
   if (inside || ended) return;
-  if (strict() && sd_event_get_state(loop) == SD_EVENT_PENDING && avoided(kAvoidLimitClock)) return;
   sleep_until(nap_until);
   near_from = 0;
   trace("nap\n");
