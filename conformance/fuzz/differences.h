@@ -21,7 +21,7 @@
     "252 registers as one-shot what is ONESHOT by then: its revents are the first ones only, and ON does not undo it") \
   X(SignalMoved, "252 loses queued signals when the priority of their source is changed after one was read")           \
   X(SignalExpire,                                                                                                      \
-    "252 reads no signal any more after a rate limit that ended in prepare(), by a callback for it or by a new limit") \
+    "252 may not read the signals that are left when a rate limit ends or is set anew, until another one is sent")     \
   X(LazySignal, "a signal that was read goes with its source; we read it when it could be dispatched, 252 earlier")    \
   X(LazyInotify, "events of a source that is turned off are dropped if they were read, and 252 reads them earlier")    \
   X(LazyMerge, "the kernel merges equal signals until somebody reads, and 252 reads earlier")                          \

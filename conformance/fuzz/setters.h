@@ -288,9 +288,8 @@ static void limit(int slot, uint64_t interval, unsigned burst) {
   uint32_t events = 0;
   sd_event_source_get_io_events(slots[slot].source, &events);
   if (comes_to_an_end && (events & EPOLLET) && avoided(kAvoidLimitedEdge)) return;
-  const bool lost = slots[slot].expires || limited(slot) || (comes_to_an_end && uses_inotify);
+  const bool lost = slots[slot].expires || limited(slot) || comes_to_an_end;
   if (slots[slot].kind == kSignal && lost && avoided(kAvoidSignalExpire)) return;
-  uses_limited_signal = uses_limited_signal || (comes_to_an_end && slots[slot].kind == kSignal);
   note_oneshot(slot);
   slots[slot].limit_near = comes_to_an_end;
   const int r = sd_event_source_set_ratelimit(slots[slot].source, interval, burst);

@@ -54,8 +54,6 @@ static int n_callbacks;
 static int n_expired;
 static bool uses_prepare;  // These two exclude each other, for kAvoidLimitedExpire.
 static bool uses_expire;
-static bool uses_inotify;  // These two as well, for kAvoidSignalExpire.
-static bool uses_limited_signal;
 static bool signal_exit;              // Its sources have priority 0.
 static int n_destroyed_late[kSlots];  // When the loop was not ours any more.
 static int kinds_of_children;         // 1: WEXITED alone. 2: WSTOPPED, too.
@@ -358,9 +356,7 @@ static void add_child(int slot, int options, int by_pidfd) {
 static void add_inotify(int slot, int mask, int what) {
   static const uint32_t masks[] = {IN_CREATE | IN_DELETE | IN_MODIFY, IN_CREATE | IN_MODIFY,
                                    IN_DELETE | IN_MODIFY | IN_ONESHOT};
-  if ((lazy() && mask == 2) || ended || full(slot)) return;
-  if ((uses_limited_signal && avoided(kAvoidSignalExpire)) || !begin_add(slot, kInotify)) return;
-  uses_inotify = true;
+  if ((lazy() && mask == 2) || !begin_add(slot, kInotify)) return;
   if (masks[mask] & IN_ONESHOT) slots[slot].enabled = SD_EVENT_ONESHOT;
   sd_event_source** source = &slots[slot].source;
   int r;
