@@ -2,7 +2,7 @@
 #
 # The fuzzers. conformance/fuzz: random programs on the reference and on our library, compared (label fuzz; it needs
 # libsystemd-dev, and a build without sanitizers, which can't be preloaded). fuzz/: libFuzzer on our library alone, with the
-# engine's own checks (-DEVENKEEL_FUZZERS=ON, clang only); ctest runs it on the corpus.
+# engine's own checks (-DEVENKEEL_FUZZERS=ON, clang only: the preset clang has it); ctest runs it on the corpus.
 
 option(EVENKEEL_FUZZERS "Build the libFuzzer target (clang)" OFF)
 
