@@ -68,8 +68,9 @@ static inline uint64_t bench_random(uint64_t bound) {
 // Does about `n` operations and returns how many they were.
 typedef long (*BenchBody)(void* state, long n);
 
-// Nanoseconds an operation, by the rules above.
+// Nanoseconds an operation, by the rules above; or just once, without warm-up, for what cannot be repeated.
 double bench_measure(const struct Options* options, BenchBody body, void* state);
+double bench_once(BenchBody body, void* state, long n);
 
 // Prints the line, `value` in `unit`, and ends the program. bench_print does not end it.
 void bench_print(const struct LoopOps* ops, const char* scenario, double value, const char* unit);

@@ -13,6 +13,18 @@
 
 #include "bench/bench.h"
 
+struct Children {
+  const struct LoopOps* ops;
+  struct Run* run;
+};
+
+static long dispatch(void* state, long n) {
+  struct Children* children = state;
+  children->run->left = n;
+  children->ops->run(children->run->loop);
+  return n;
+}
+
 static int start_child(int wait_fd, int close_fd) {
   const int pid = fork();
   bench_check(pid >= 0, "fork");
@@ -58,10 +70,8 @@ int main(int argc, char** argv) {
     while ((r = waitid(P_PID, (id_t)pids[i], &info, WEXITED | WNOWAIT)) < 0 && errno == EINTR) continue;
     bench_check(r == 0, "waitid");
   }
-  run.left = options.n;
-  const uint64_t begin = bench_cpu_nsec();
-  ops->run(loop);
-  const double ns = (double)(bench_cpu_nsec() - begin) / (double)options.n;
+  struct Children children = {ops, &run};
+  const double ns = bench_once(dispatch, &children, options.n);
   char scenario[64];
   (void)snprintf(scenario, sizeof(scenario), "children-%ld", options.n);
   bench_print(ops, scenario, ns, "ns");

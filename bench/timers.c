@@ -24,10 +24,10 @@ static uint64_t random_time(const struct Timers* t) {
   return t->run.now + (uint64_t)kSoonest * kUsecPerSec + bench_random((uint64_t)kSpread * kUsecPerSec);
 }
 
-static double add_all(struct Timers* t) {
-  const uint64_t begin = bench_cpu_nsec();
-  for (long i = 0; i < t->n; ++i) t->ops->time_add(t->run.loop, &t->watches[i], random_time(t));
-  return (double)(bench_cpu_nsec() - begin) / (double)t->n;
+static long add_all(void* state, long n) {
+  struct Timers* t = state;
+  for (long i = 0; i < n; ++i) t->ops->time_add(t->run.loop, &t->watches[i], random_time(t));
+  return n;
 }
 
 static long set_some(void* state, long n) {
@@ -38,10 +38,17 @@ static long set_some(void* state, long n) {
   return n;
 }
 
-static double drop_all(struct Timers* t) {
-  const uint64_t begin = bench_cpu_nsec();
-  for (long i = 0; i < t->n; ++i) t->ops->time_drop(t->run.loop, &t->watches[i]);
-  return (double)(bench_cpu_nsec() - begin) / (double)t->n;
+static long drop_all(void* state, long n) {
+  struct Timers* t = state;
+  for (long i = 0; i < n; ++i) t->ops->time_drop(t->run.loop, &t->watches[i]);
+  return n;
+}
+
+static long dispatch(void* state, long n) {
+  struct Timers* t = state;
+  t->run.left = n;
+  t->ops->run(t->run.loop);
+  return n;
 }
 
 // One round of it is warm-up. Loops whose finest unit is a millisecond must have seen it pass.
@@ -58,10 +65,7 @@ static double dispatch_all(struct Timers* t) {
       }
     }
     while (bench_usec() < t->run.now + 2 * kUsecPerMsec) continue;
-    t->run.left = t->n;
-    const uint64_t begin = bench_cpu_nsec();
-    t->ops->run(t->run.loop);
-    ns = (double)(bench_cpu_nsec() - begin) / (double)t->n;
+    ns = bench_once(dispatch, t, t->n);
   }
   return ns;
 }
@@ -82,11 +86,11 @@ int main(int argc, char** argv) {
   if (due) {
     ns = dispatch_all(&t);
   } else {
-    ns = add_all(&t);
+    ns = bench_once(add_all, &t, t.n);
     if (!strcmp(options.what, "set")) {
       ns = bench_measure(&options, set_some, &t);
     } else if (!strcmp(options.what, "drop")) {
-      ns = drop_all(&t);
+      ns = bench_once(drop_all, &t, t.n);
     } else {
       bench_check(!strcmp(options.what, "add"), "--what is add, set, drop or due");
     }

@@ -59,3 +59,10 @@ if(BENCH_EV_HEADERS AND BENCH_EV_LIBRARY)
 else()
   message(STATUS "Benchmarks: libev is left out, its development files are missing (package libev-dev)")
 endif()
+
+# Every program runs on every loop that is there, at a tiny size.
+foreach(source IN LISTS bench_questions)
+  get_filename_component(question ${source} NAME_WE)
+  add_test(NAME "bench:${question}" COMMAND ${bench_dir}/smoke_test.sh ${PROJECT_BINARY_DIR} ${question})
+  set_tests_properties("bench:${question}" PROPERTIES LABELS bench TIMEOUT 300 SKIP_RETURN_CODE 77)
+endforeach()
