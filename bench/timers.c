@@ -65,7 +65,11 @@ static double dispatch_all(struct Timers* t) {
       }
     }
     while (bench_usec() < t->run.now + 2 * kUsecPerMsec) continue;
-    ns = bench_once(dispatch, t, t->n);
+    if (round == 0) {
+      (void)dispatch(t, t->n);
+    } else {
+      ns = bench_once(dispatch, t, t->n);
+    }
   }
   return ns;
 }
