@@ -5,11 +5,12 @@
  * --n timers (a million) are spread over 100 seconds, so that a hundredth of them expires each second. A timer that
  * expires is set to 100 seconds from then, and ten others, at random, are given another time, as activity on a
  * connection does: they stay spread evenly. Processor time per expiry, over --ms of real time; the loop sleeps in
- * between, for at least a millisecond at a time, which is the finest that all of these loops know.
+ * between, for at least a millisecond at a time, which is the finest that all of these loops know. If a loop cannot
+ * keep up, the time is exceeded: an expiry for every 5,000 timers is the least that is measured.
  */
 #include "bench/bench.h"
 
-enum { kSpreadSec = 100, kRearmed = 10 };
+enum { kSpreadSec = 100, kRearmed = 10, kFewestShare = 5000 };
 
 static const struct LoopOps* loop_ops;
 static struct Watch* watches;
@@ -25,7 +26,7 @@ static void on_timer(struct Watch* watch) {
     struct Watch* other = &watches[bench_random((uint64_t)n_watches)];
     loop_ops->time_set(run->loop, other, run->now + bench_random((uint64_t)kSpreadSec * kUsecPerSec));
   }
-  if (run->now >= end) run->left = 1;
+  if (run->now >= end && n_expired >= (uint64_t)n_watches / kFewestShare) run->left = 1;
 }
 
 int main(int argc, char** argv) {
@@ -43,8 +44,7 @@ int main(int argc, char** argv) {
     watches[i] = (struct Watch){.run = &run, .work = on_timer};
     loop_ops->time_add(loop, &watches[i], run.now + bench_random((uint64_t)kSpreadSec * kUsecPerSec));
   }
-  // What became due while timers were being added is not measured.
-  end = bench_usec() + kUsecPerMsec;
+  // Not measured: what became due while timers were being added, or the most of it.
   loop_ops->run(loop);
   n_expired = 0;
   run.left = INT64_MAX;
