@@ -227,6 +227,32 @@ TEST_F(ChildSourceTest, a_source_of_sigchld_that_can_not_be_watched_leaves_the_s
   EXPECT_EQ(said_, "");
 }
 
+// Of the two calls for a stop, the first looks and the second consumes; the process is killed between them.
+TEST_F(ChildSourceTest, a_process_that_dies_while_its_stop_is_looked_at_is_told_of_twice) {
+  static pid_t pid;
+  static int n_waits;
+  siginfo_t info = {};
+  pid = sleeper();
+  n_waits = 0;
+  ChildSource* source = watch(pid, WEXITED | WSTOPPED);
+  ASSERT_EQ(source->set_enabled(Enabled::kOn), 0);
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &info, WSTOPPED | WNOWAIT), 0);
+  kernel::fault_hook = [](Call call) {
+    if (call == Call::kWaitid && ++n_waits == 2) {
+      siginfo_t end = {};
+      EXPECT_EQ(::kill(pid, SIGKILL), 0);
+      EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED | WNOWAIT), 0);
+    }
+    return 0;
+  };
+  expect_end(CLD_STOPPED, SIGSTOP);
+  kernel::fault_hook = nullptr;
+  EXPECT_GE(n_waits, 2);
+  expect_end(CLD_KILLED, SIGKILL);
+  source->unref();
+}
+
 TEST_F(ChildSourceTest, any_number_of_children_is_told_of_once_each) {
   constexpr int kMany = 40;
   std::vector<ChildSource*> sources;

@@ -45,6 +45,18 @@ TEST_F(PollerTest, turning_a_source_off_and_on_costs_nothing_before_the_first_wa
   source->unref();
 }
 
+TEST_F(PollerTest, another_descriptor_takes_the_place_of_the_one_before_in_the_kernel_too) {
+  const int before = event_fd().fd();
+  const int fresh = event_fd().fd();
+  Source* source = add_io(before, say("a"));
+  EXPECT_EQ(io(source)->set_fd(fresh), 0);
+  EXPECT_EQ(n_registered(before), 0);
+  EXPECT_EQ(n_registered(fresh), 1);
+  EXPECT_EQ(loop_->run(0), 0);
+  expect_sound();
+  source->unref();
+}
+
 TEST_F(PollerTest, turning_a_source_off_and_on_costs_one_call_at_the_next_wait) {
   test::EventFd& event = event_fd();
   Source* source = add_io(event.fd(), say("a"));

@@ -5,6 +5,8 @@
 // The idea: descriptors are numbered from 3, so each case runs in a child that has made itself four of them and closed
 // all above. It asks three times - plainly, with names, and plainly with `unset_environment` - and writes down what it
 // saw. The rows are spellings of the three variables. See daemon_harness.h for the rules.
+#include <malloc.h>
+
 #include "daemon_harness.h"
 
 enum { kOpen = 4 };  // descriptors 3..6
@@ -74,6 +76,7 @@ static const struct Case kCases[] = {
     {"%d", "2147483644", "a", -EBADF, -EBADF, ""},
     // names
     {"%d", "2", "a:b", 2, 2, "[a][b]"},
+    {"%d", "1", "that_fills_what_malloc24", 1, 1, "[that_fills_what_malloc24]"},
     {"%d", "1", "", 1, 1, "[]"},
     {"%d", "2", ":", 2, 2, "[][]"},
     {"%d", "3", "a::b", 3, 3, "[a][][b]"},
@@ -121,7 +124,9 @@ static void note_names(char** names) {
   seen()->names[0] = '\0';
   for (size_t i = 0; names[i]; i++) {
     const size_t used = strlen(seen()->names);
-    snprintf(seen()->names + used, sizeof(seen()->names) - used, "[%s]", names[i]);
+    // No tool but memcheck would see a zero that has no room of its own.
+    const char* room = malloc_usable_size(names[i]) > strlen(names[i]) ? "" : " without room";
+    snprintf(seen()->names + used, sizeof(seen()->names) - used, "[%s%s]", names[i], room);
     free(names[i]);
   }
   free(names);
