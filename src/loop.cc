@@ -228,9 +228,9 @@ int Loop::dispatch() {
 }
 
 int Loop::dispatch_source(Source& source) {
-  const RateLimit* limit = source.rate_limit();
+  RateLimit* limit = source.rate_limit();
   // A limit counts real time, also where the caller was busy between `wait` and `dispatch`, as the reference does.
-  if (limit && limit->configured() && !rate_limits_.admit(source, read_clock(CLOCK_MONOTONIC))) return 1;
+  if (limit && limit->configured() && !rate_limits_.admit(*limit, read_clock(CLOCK_MONOTONIC))) return 1;
   // The callback may free the last source of the level, and with it what the event was read into.
   Level& level = source.level();
   levels_.hold(level);

@@ -72,7 +72,7 @@ int Poller::add(WatchedSource& source, int fd, uint32_t events) {
 int Poller::watch(WatchedSource& source, uint32_t events) {
   // epoll reports errors and hang-ups unasked, so a mask of 0 is a registration too; our own bit keeps it from being 0
   // here.
-  const uint32_t mask = events | EPOLLERR | EPOLLHUP;
+  const uint32_t mask = events | EPOLLERR;
   if (source.registered_ != 0) {
     const bool edge = ((mask | source.registered_) & EPOLLET) != 0;
     if (source.ListNode<StaleTag>::linked() && !edge) {
@@ -114,7 +114,7 @@ int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
   const bool stale = source.ListNode<StaleTag>::linked();
   source.ListNode<StaleTag>::unlink();
   flush();
-  const uint32_t mask = events | EPOLLERR | EPOLLHUP;
+  const uint32_t mask = events | EPOLLERR;
   const int r = add(source, fd, mask);
   if (r < 0) {
     if (stale) stale_.push_back(source);

@@ -7,20 +7,18 @@
 
 namespace evenkeel {
 
-bool RateLimits::admit(Source& source, Usec now) {
-  RateLimit* limit = source.rate_limit();
-  if (!limit || !limit->configured()) return true;
-  if (limit->count_ == 0 || now >= limit->end()) {
-    limit->begin_ = now;
-    limit->count_ = 1;
+bool RateLimits::admit(RateLimit& limit, Usec now) {
+  if (limit.count_ == 0 || now >= limit.end()) {
+    limit.begin_ = now;
+    limit.count_ = 1;
     return true;
   }
-  if (limit->count_ < limit->burst_) {
-    ++limit->count_;
+  if (limit.count_ < limit.burst_) {
+    ++limit.count_;
     return true;
   }
-  source.withhold();
-  offline_.push(*limit);
+  limit.source_.withhold();
+  offline_.push(limit);
   return false;
 }
 

@@ -55,7 +55,7 @@ struct EndsSooner {
 class RateLimits {
  public:
   // Counts a dispatch that is about to happen. False: the source is over its limit, and offline now.
-  bool admit(Source& source, Usec now);
+  bool admit(RateLimit& limit, Usec now);
 
   // Sets the limit; a source that is offline comes back. May fail as arming can. Without a loop it is only noted.
   static int configure(Source& source, Usec interval, unsigned burst);
