@@ -56,6 +56,15 @@ TEST_F(RateLimitTest, a_limit_of_no_length_or_of_no_burst_is_none_and_takes_no_d
   source->unref();
 }
 
+TEST_F(RateLimitTest, whose_interval_ends_first_comes_back_first) {
+  Source* late = add_limited(1);
+  Source* soon = add_limited(1, 100 * kUsecPerMsec);
+  while (!late->rate_limited() || !soon->rate_limited()) ASSERT_GE(loop_->run(kForever), 0);
+  while (soon->rate_limited()) ASSERT_GE(loop_->run(kForever), 0);
+  EXPECT_TRUE(late->rate_limited());
+  for (Source* source : {late, soon}) source->unref();
+}
+
 TEST_F(RateLimitTest, leaving_early_starts_the_count_over) {
   Source* source = add_limited(2);
   EXPECT_EQ(loop_->rate_limits().leave(*source), 0);
