@@ -5,6 +5,8 @@
 // The idea: all six calls share one way to the manager. So the ways to fail are one table, the calls are another, and
 // every call meets every failure, with and without `unset_environment`. What a message carries is read at a socket that
 // plays the manager. See daemon_harness.h for the rules, barrier_test.c for what is special about the barrier.
+#include <malloc.h>
+
 #include "daemon_harness.h"
 #include "fake_manager.h"
 
@@ -54,6 +56,17 @@ static void expect_from_all(const char* address, int expected) {
 static void without_a_manager_every_call_returns_0(void** state) {
   (void)state;
   expect_from_all(NULL, 0);
+}
+
+static void no_call_leaves_memory(void** state) {
+  (void)state;
+  size_t before = 0;
+  set_variable("NOTIFY_SOCKET", NULL);
+  for (int i = 0; i < 40; i++) {
+    if (i == 20) before = mallinfo2().uordblks;
+    for (size_t k = 0; k < lengthof(kCallers); k++) assert_int_equal(kCallers[k].call(0), 0);
+  }
+  assert_int_equal(mallinfo2().uordblks, before);
 }
 
 static void an_address_that_makes_no_sense_is_einval(void** state) {
@@ -370,6 +383,7 @@ static void a_full_queue_is_waited_for_until_a_signal_handler_runs(void** state)
 int main(void) {
   const struct CMUnitTest tests[] = {
       clean_test(without_a_manager_every_call_returns_0),
+      clean_test(no_call_leaves_memory),
       clean_test(an_address_that_makes_no_sense_is_einval),
       clean_test(an_address_that_is_too_long_is_refused),
       clean_test(a_manager_that_cannot_be_reached_gives_the_errno_of_the_kernel),
