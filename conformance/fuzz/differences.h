@@ -25,7 +25,6 @@
   X(LazySignal, "a signal that was read goes with its source; we read it when it could be dispatched, 252 earlier")    \
   X(LazyInotify, "events of a source that is turned off are dropped if they were read, and 252 reads them earlier")    \
   X(LazyMerge, "the kernel merges equal signals until somebody reads, and 252 reads earlier")                          \
-  X(FinishedOff, "what set_enabled(OFF) does to a source of a finished loop shows nowhere but in get_enabled")         \
   X(ChildGone, "252's run() fails with -ECHILD again and again for a source whose process is reaped")                  \
   X(StoppedPrepare,                                                                                                    \
     "252 looks at everything in the first prepare() after a source for WSTOPPED came; only run() is compared then")    \
@@ -44,12 +43,10 @@
     "252 aborts upon a signal whose source is OFF or freed where a child source is: a program has one kind of them")   \
   X(ExitInPrepare,                                                                                                     \
     "252's prepare() says 0 when a prepare callback asked for the exit: who sleeps on the descriptor then sleeps on")  \
-  X(LimitedPrepare,                                                                                                    \
-    "252 looks at everything in prepare() when inotify events are buffered, and so sees that a limit is over")         \
+  X(BufferedPrepare,                                                                                                   \
+    "252 looks at everything in prepare() when inotify events are buffered, of ours eight, and so sees a limit's end") \
   X(LimitedExpire,                                                                                                     \
     "after the callback for the end of a rate limit 252 dispatches the source one iteration later than we do")         \
-  X(LimitedReturn,                                                                                                     \
-    "252 sees that a limit is over after it has asked, so what comes back, not pending, waits for the next iteration") \
   X(LazyChild, "252 knows earlier that a process has ended, and then has nobody to send a signal to")                  \
   X(LimitedFd,                                                                                                         \
     "252's wait() fails for ever when a limit ends and the source's descriptor is another one's; we turn it off")      \

@@ -23,7 +23,7 @@
 #ifndef EVENKEEL_FUZZ_MODEL_H
 #define EVENKEEL_FUZZ_MODEL_H
 
-#include "slots.h"
+#include "shown.h"
 
 static struct Model {
   uint64_t iteration;

@@ -63,7 +63,7 @@ static void prepare(void) {
   trace("prepare\n");
   const bool exited = exits();
   // Told before: what the loop calls in here is called in `wait` by the other.
-  const bool limited = any_limited() && avoided(kAvoidLimitedPrepare);
+  const bool limited = any_limited() && avoided(kAvoidBufferedPrepare);
   const int before = n_expired;
   model_looks(SD_EVENT_INITIAL, true);
   const int r = sd_event_prepare(loop);

@@ -15,9 +15,6 @@ static void report(const char* what, int slot, int result) { trace("%s %d: %s\n"
 // Then OFF changes nothing, and is no error.
 static bool finished(void) { return sd_event_get_state(loop) == SD_EVENT_FINISHED; }
 
-// Changes of a source that comes back during the program, which would come back without being pending.
-static bool comes_back(int slot) { return slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedReturn); }
-
 // Sources that must keep what was read for them, most of them in lazy programs.
 static bool keeps_its_events(int slot) {
   if (is(slot, kChild) && (kinds_of_children & 2)) return avoided(kAvoidStoppedOff);
@@ -40,7 +37,6 @@ static void set_enabled(int slot, int mode) {
   if (ties() && (s->kind == kDefer || s->kind == kTime) && value == SD_EVENT_ON) value = SD_EVENT_ONESHOT;
   if ((value == SD_EVENT_OFF || (value == SD_EVENT_ONESHOT && s->kind != kChild)) && keeps_its_events(slot)) return;
   if (value == SD_EVENT_OFF && s->limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
-  if (value == SD_EVENT_OFF && finished() && avoided(kAvoidFinishedOff)) return;
   if (s->kind == kPost && inside && before == SD_EVENT_OFF && value && avoided(kAvoidPostInCallback)) return;
   if (s->kind == kChild && (value == SD_EVENT_ON || (value && s->process_reaped)) && avoided(kAvoidChildGone)) return;
   if (s->kind == kIo && value == SD_EVENT_ON && (s->from_off || s->limit_near) && before == SD_EVENT_ONESHOT &&
@@ -116,7 +112,6 @@ static void unref(int slot) { give_up(slot, sd_event_source_unref, "unref"); }
 
 static void disable_unref(int slot) {
   if (usable(slot) && slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
-  if (usable(slot) && finished() && avoided(kAvoidFinishedOff)) return;
   give_up(slot, sd_event_source_disable_unref, "disable_unref");
 }
 
@@ -165,7 +160,7 @@ static void getters(int slot) {
 // ---- IO ------------------------------------------------------------------------------------------------------------
 
 static void set_io_events(int slot, int events) {
-  if (comes_back(slot) || too_late()) return;
+  if (too_late()) return;
   note_oneshot(slot);
   if (lazy() && (events == 5 || events == 3)) events = 0;  // kAvoidLazyRevents, kAvoidLazyEdge
   if (usable(slot) && slots[slot].limit_near && events == 3 && avoided(kAvoidLimitedEdge)) return;
@@ -174,7 +169,7 @@ static void set_io_events(int slot, int events) {
 
 // What the library closes is a duplicate; a channel's own descriptors stay.
 static void move_io(int slot, int end, bool owned) {
-  if (comes_back(slot) || too_late()) return;
+  if (too_late()) return;
   if (!is(slot, kIo)) {
     if (usable(slot)) report("io fd", slot, sd_event_source_set_io_fd(slots[slot].source, channel_fd(end)));
     return;
@@ -205,26 +200,25 @@ static void set_io_fd_owned(int slot, int end) { move_io(slot, end, is(slot, kIo
 // ---- time ----------------------------------------------------------------------------------------------------------
 
 static void set_time(int slot, int time) {
-  if (!usable(slot) || partly_run || comes_back(slot) || too_late()) return;
+  if (!usable(slot) || partly_run || too_late()) return;
   slots[slot].wave = wave;
   report("set time", slot, sd_event_source_set_time(slots[slot].source, kTimeValues[time]));
 }
 
 static void set_time_relative(int slot, int span) {
   static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u, UINT64_MAX - 1};
-  if (usable(slot) && !comes_back(slot) && !too_late())
+  if (usable(slot) && !too_late())
     report("set relative", slot, sd_event_source_set_time_relative(slots[slot].source, spans[span]));
 }
 
 static void set_time_accuracy(int slot, int which) {
   static const uint64_t values[] = {1, 0, 1000, UINT64_MAX};
-  if (usable(slot) && !comes_back(slot))
-    report("accuracy", slot, sd_event_source_set_time_accuracy(slots[slot].source, values[which]));
+  if (usable(slot)) report("accuracy", slot, sd_event_source_set_time_accuracy(slots[slot].source, values[which]));
 }
 
 // Far enough away to be in the future for what follows at once; `nap` sleeps until it is past.
 static void set_time_near(int slot) {
-  if (!is(slot, kTime) || comes_back(slot)) return;
+  if (!is(slot, kTime)) return;
   clockid_t clock = CLOCK_MONOTONIC;
   sd_event_source_get_time_clock(slots[slot].source, &clock);
   slots[slot].near = clock_now(clock) + near_usec();

@@ -41,6 +41,8 @@ static struct Slot {
   bool process_reaped;  // Its process is gone.
   int which;            // Of a channel's end, a signal, or a process.
   int greed;            // What its callback reads: nothing, a byte, all.
+  uint32_t watched;     // Of inotify: its mask.
+  int untold;           // Of inotify: how many events may be on their way to it.
   unsigned wave;
   uint64_t near;
   unsigned calls[kContexts];
@@ -155,7 +157,7 @@ static void on_destroy(void* slot) {
 }
 
 // Whether a library may tell of less than there is (kAvoidOneshotFromOff), or knows more as it looked once more
-// (kAvoidLimitedExpire, kAvoidLimitedReturn).
+// (kAvoidLimitedExpire).
 static bool tells_the_first_only(const struct Slot* s) {
   uint32_t events = 0;
   const bool may = s->from_off || s->limit_near;
@@ -208,41 +210,10 @@ static int on_child(sd_event_source* s, const siginfo_t* info, void* slot) {
 }
 
 static int on_inotify(sd_event_source* s, const struct inotify_event* event, void* slot) {
+  slots[(intptr_t)slot].untold--;
   char what[96];
   (void)snprintf(what, sizeof(what), "inotify %x %.40s", event->mask, event->len ? event->name : "-");
   return called(kDispatched, s, (intptr_t)slot, what);
-}
-
-// ---- what can be seen of sources -----------------------------------------------------------------------------------
-
-// The changes since the last time. Flags of pending are compared only where the loop has looked at everything.
-static void show_slot(int i) {
-  struct Slot* s = &slots[i];
-  char now[sizeof(s->shown)] = "gone";
-  s->limited = s->source && sd_event_source_is_ratelimited(s->source) > 0;
-  if (s->source) {
-    int enabled = 9;
-    int64_t priority = 0;
-    const int a = sd_event_source_get_enabled(s->source, &enabled);
-    sd_event_source_get_priority(s->source, &priority);
-    int n = snprintf(now, sizeof(now), "enabled %s/%d priority %d%s%s%s", error_name(a), enabled, (int)priority,
-                     sd_event_source_get_floating(s->source) > 0 ? " floating" : "",
-                     sd_event_source_get_exit_on_failure(s->source) > 0 ? " failure=exit" : "",
-                     s->limited ? " limited" : "");
-    if (strict()) {
-      uint32_t revents = 0;
-      n +=
-          snprintf(now + n, sizeof(now) - (size_t)n, " pending %s", error_name(sd_event_source_get_pending(s->source)));
-      if (s->kind == kIo && !tells_the_first_only(s) && sd_event_source_get_io_revents(s->source, &revents) == 0)
-        (void)snprintf(now + n, sizeof(now) - (size_t)n, " revents %x", revents);
-    }
-  }
-  if (strcmp(now, s->shown[0] ? s->shown : "gone") != 0) trace("  [%d] %s\n", i, now);
-  strcpy(s->shown, now);
-}
-
-static void show(void) {
-  for (int i = 0; i < kSlots && !ended; i++) show_slot(i);
 }
 
 // ---- adding --------------------------------------------------------------------------------------------------------
@@ -353,11 +324,22 @@ static void add_child(int slot, int options, int by_pidfd) {
   end_add(slot, "child", r);
 }
 
+// Whether one more event would be more than 252 reads at a time, for some source that wants it.
+static bool overflows(int how) {
+  static const uint32_t kinds[] = {IN_CREATE, IN_DELETE, IN_MODIFY};
+  for (int i = 0; i < kSlots; i++)
+    if (is(i, kInotify) && (slots[i].watched & kinds[how]) && slots[i].untold >= 8)
+      return avoided(kAvoidBufferedPrepare);
+  for (int i = 0; i < kSlots; i++) slots[i].untold += (slots[i].watched & kinds[how]) != 0;
+  return false;
+}
+
 static void add_inotify(int slot, int mask, int what) {
   static const uint32_t masks[] = {IN_CREATE | IN_DELETE | IN_MODIFY, IN_CREATE | IN_MODIFY,
                                    IN_DELETE | IN_MODIFY | IN_ONESHOT};
   if ((lazy() && mask == 2) || !begin_add(slot, kInotify)) return;
   if (masks[mask] & IN_ONESHOT) slots[slot].enabled = SD_EVENT_ONESHOT;
+  slots[slot].watched = what == 1 ? IN_MODIFY : masks[mask];
   sd_event_source** source = &slots[slot].source;
   int r;
   if (what == 2) {

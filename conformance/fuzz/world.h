@@ -323,10 +323,13 @@ static const char* file_path(int number) {
   return path;
 }
 
+static bool overflows(int how);
+
 // 0: a new file in the directory. 1: the newest one goes. 2: the file `w` is written to.
 static void touch(int how) {
   if ((how == 1 ? n_files == 0 : n_files == 2 * kMostOperations) || too_late()) return;
   if (how == 2 && (lazy() || ties()) && avoided(kAvoidLazyMerge)) return;
+  if (overflows(how)) return;
   if (how == 1) {
     unlink(file_path(files[--n_files]));
   } else {
