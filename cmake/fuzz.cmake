@@ -15,6 +15,7 @@ if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
   target_link_libraries(fuzz-serve PRIVATE evenkeel_options PkgConfig::SYSTEMD ${CMAKE_DL_LIBS})
 
   add_executable(fuzz-programs ${fuzz_dir}/fuzz.cc ${fuzz_dir}/compare.cc ${fuzz_dir}/generate.cc)
+  target_include_directories(fuzz-programs PRIVATE ${PROJECT_BINARY_DIR}/generated)
   target_link_libraries(fuzz-programs PRIVATE evenkeel_options)
   target_compile_options(fuzz-programs PRIVATE -fexceptions)
 

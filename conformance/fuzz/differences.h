@@ -3,9 +3,10 @@
 // The differences between the libraries that are known, and how the programs keep clear of them.
 //
 // Idea: a random program must not stumble over what is decided already, or it would hide what is not. Each row has the
-// name by which the code refers to it and the reason; where an operation would step into one, it says `avoided(kName)`,
-// which is a line of the trace (of both libraries alike, for it depends on nothing that the libraries differ in) and
-// does nothing else. `tools/fuzz --differences` prints the table.
+// name by which the code refers to it, the row of conformance/differences.tsv to which it belongs (so that a
+// conformance test holds it, on both libraries), and the reason. Where an operation would step into one, it says
+// `avoided(kName)`, which is a line of the trace (of both libraries alike, for it depends on nothing that the libraries
+// differ in) and does nothing else. `tools/fuzz --differences` prints the table.
 //
 // Where nothing would be skipped but an argument or a weight is chosen differently, a comment names the row.
 //
@@ -15,48 +16,55 @@
 #define EVENKEEL_FUZZ_DIFFERENCES_H
 
 #define FUZZ_DIFFERENCES(X)                                                                                            \
-  X(PostInCallback,                                                                                                    \
+  X(PostInCallback, kPostOfCallback,                                                                                   \
     "a post source added or turned on in a callback follows that very dispatch with us; 252 waits for the next")       \
-  X(OneshotFromOff,                                                                                                    \
+  X(OneshotFromOff, kOneshotThenOn,                                                                                    \
     "252 registers as one-shot what is ONESHOT by then: its revents are the first ones only, and ON does not undo it") \
-  X(SignalMoved, "252 loses queued signals when the priority of their source is changed after one was read")           \
-  X(SignalExpire,                                                                                                      \
+  X(SignalMoved, kQueuedSignals,                                                                                       \
+    "252 loses queued signals when the priority of their source is changed after one was read")                        \
+  X(SignalExpire, kQueuedSignals,                                                                                      \
     "252 may not read the signals that are left when a rate limit ends or is set anew, until another one is sent")     \
-  X(LazySignal, "a signal that was read goes with its source; we read it when it could be dispatched, 252 earlier")    \
-  X(LazyInotify, "events of a source that is turned off are dropped if they were read, and 252 reads them earlier")    \
-  X(LazyMerge, "the kernel merges equal signals until somebody reads, and 252 reads earlier")                          \
-  X(ChildGone, "252's run() fails with -ECHILD again and again for a source whose process is reaped")                  \
-  X(StoppedPrepare,                                                                                                    \
+  X(LazySignal, kAskedBefore,                                                                                          \
+    "a signal that was read goes with its source; we read it when it could be dispatched, 252 earlier")                \
+  X(LazyInotify, kAskedBefore,                                                                                         \
+    "events of a source that is turned off are dropped if they were read, and 252 reads them earlier")                 \
+  X(LazyMerge, kAskedBefore, "the kernel merges equal signals until somebody reads, and 252 reads earlier")            \
+  X(ChildGone, kLostChild, "252's run() fails with -ECHILD again and again for a source whose process is reaped")      \
+  X(StoppedPrepare, kPrepareLooks,                                                                                     \
     "252 looks at everything in the first prepare() after a source for WSTOPPED came; only run() is compared then")    \
-  X(StoppedOff, "252 loses what happens to a process while its source for WSTOPPED is OFF, and aborts if none is on")  \
-  X(LazyRevents, "what an IO source is dispatched for is true, but may not be all: we did not ask again")              \
-  X(LazyEdge,                                                                                                          \
+  X(StoppedOff, kStoppedOff,                                                                                           \
+    "252 loses what happens to a process while its source for WSTOPPED is OFF, and aborts if none is on")              \
+  X(LazyRevents, kAskedBefore,                                                                                         \
+    "what an IO source is dispatched for is true, but may not be all: we did not ask again")                           \
+  X(LazyEdge, kAskedBefore,                                                                                            \
     "an edge that comes while its source is pending is a second one for us, and the same for 252, which asked again")  \
-  X(LazyTimers,                                                                                                        \
+  X(LazyTimers, kAskedBefore,                                                                                          \
     "timers that elapsed unasked become pending together, before descriptors: what was first among equals is lost")    \
-  X(LazyTies,                                                                                                          \
+  X(LazyTies, kAskedBefore,                                                                                            \
     "of two equals that become ready one after the other while better sources are dispatched either may go first")     \
-  X(StoppedFds, "252 leaks its signalfd for SIGCHLD if sources for WSTOPPED and for WEXITED alone were in one loop")   \
-  X(DestroyOrder,                                                                                                      \
+  X(StoppedFds, kSigchldFreed,                                                                                         \
+    "252 leaks its signalfd for SIGCHLD if sources for WSTOPPED and for WEXITED alone were in one loop")               \
+  X(DestroyOrder, kFreedByLoop,                                                                                        \
     "in which order a loop that goes frees the sources that it owns is nobody's promise; we begin with the oldest")    \
-  X(SignalBesideChild,                                                                                                 \
+  X(SignalBesideChild, kForkedSignalfd,                                                                                \
     "252 aborts upon a signal whose source is OFF or freed where a child source is: a program has one kind of them")   \
-  X(ExitInPrepare,                                                                                                     \
+  X(ExitInPrepare, kExitInPrepare,                                                                                     \
     "252's prepare() says 0 when a prepare callback asked for the exit: who sleeps on the descriptor then sleeps on")  \
-  X(BufferedPrepare,                                                                                                   \
+  X(BufferedPrepare, kPrepareLooks,                                                                                    \
     "252 looks at everything in prepare() when inotify events are buffered, of ours eight, and so sees a limit's end") \
-  X(LimitedExpire,                                                                                                     \
+  X(LimitedExpire, kLimitCallback,                                                                                     \
     "after the callback for the end of a rate limit 252 dispatches the source one iteration later than we do")         \
-  X(LazyChild, "252 knows earlier that a process has ended, and then has nobody to send a signal to")                  \
-  X(LimitedFd,                                                                                                         \
+  X(LazyChild, kAskedBefore, "252 knows earlier that a process has ended, and then has nobody to send a signal to")    \
+  X(LimitedFd, kLimitedFd,                                                                                             \
     "252's wait() fails for ever when a limit ends and the source's descriptor is another one's; we turn it off")      \
-  X(LimitedEdge,                                                                                                       \
+  X(LimitedEdge, kAskedBefore,                                                                                         \
     "who comes back is registered anew, which is an edge; it is dispatched for it or not, as the loop asks or not")    \
-  X(LimitedOff, "when the rate limit of a source that is OFF ends, 252 finds out at some later iteration")             \
-  X(RelativeNever, "add_time_relative(UINT64_MAX) is -EOVERFLOW in 252, and means never with us")
+  X(LimitedOff, kLimitedOff,                                                                                           \
+    "when the rate limit of a source that is OFF ends, 252 finds out at some later iteration")                         \
+  X(RelativeNever, kRelativeNever, "add_time_relative(UINT64_MAX) is -EOVERFLOW in 252, and means never with us")
 
 enum Avoided {
-#define X(name, reason) kAvoid##name,
+#define X(name, row, reason) kAvoid##name,
   FUZZ_DIFFERENCES(X)
 #undef X
       kAvoidedCount

@@ -8,6 +8,7 @@
 // this.
 //
 // Exit code: 0 all the same, 1 a difference (its program, shortened, is on standard output), 2 it could not be run.
+#include <differences.h>  // Of the conformance tests: the rows of their table.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -141,7 +142,8 @@ int trace(const Options& options, uint64_t seed) {
 }
 
 int list_differences() {
-#define X(name, reason) std::printf("%-16s %s\n", #name, reason);
+  // The row is an enumerator, so that one which is not in the table does not compile.
+#define X(name, row, reason) std::printf("%-17s %-15s %s\n", #name, (static_cast<void>(row), #row), reason);
   FUZZ_DIFFERENCES(X)
 #undef X
   return 0;

@@ -68,7 +68,7 @@ static const char* error_name(int result) {
 
 static bool avoided(enum Avoided why) {
   static const char* const names[] = {
-#define X(name, reason) #name,
+#define X(name, row, reason) #name,
       FUZZ_DIFFERENCES(X)
 #undef X
   };
