@@ -17,7 +17,9 @@
 //  ON,
 //     a post source from each dispatch of another kind to its own.
 //  5. An iteration is counted for each `prepare` before an exit request, and for each exit source.
-//  6. A source with a rate limit over a long interval is not called more often than its burst.
+//  6. An IO source is called for something, and for nothing that it did not ask for but errors and hang-ups.
+//  7. A loop is finished when every exit source has been called.
+//  8. A source with a rate limit over a long interval is not called more often than its burst.
 //
 // Of the slots it reads what the program did; nothing here changes them but the model's own fields.
 #ifndef EVENKEEL_FUZZ_MODEL_H
@@ -37,11 +39,12 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char* format, ...)
   (void)vsnprintf(text, sizeof(text), format, arguments);
   va_end(arguments);
   trace("WRONG: %s\n", text);
-#ifdef FUZZ_ALONE
-  (void)fprintf(stderr, "%s\nWRONG: %s\n", trace_text, text);
+  if (!kAlone) return;
+  (void)fprintf(stderr, "%s\n", trace_text);
   abort();
-#endif
 }
+
+static bool finished(void) { return sd_event_get_state(loop) == SD_EVENT_FINISHED; }
 
 static bool model_exiting(void) {
   int code;
@@ -60,7 +63,7 @@ static bool ready_in_the_world(const struct Slot* s) {
   if (s->kind == kIo) {
     uint32_t events = 0;
     (void)sd_event_source_get_io_events(s->source, &events);
-    if ((events & EPOLLET) || s->from_off) return false;
+    if ((events & EPOLLET) || (s->from_off && !kAlone)) return false;  // kAvoidOneshotFromOff
     struct pollfd p = {sd_event_source_get_io_fd(s->source), (short)events, 0};
     return poll(&p, 1, 0) > 0;
   }
@@ -116,6 +119,12 @@ static void model_calls(enum Context context, int slot) {
   if (s->kind != kPost) wake_posts();
 }
 
+static void model_revents(int slot, uint32_t revents) {
+  uint32_t events = 0;
+  (void)sd_event_source_get_io_events(slots[slot].source, &events);
+  if (revents == 0 || (revents & ~(events | EPOLLERR | EPOLLHUP))) wrong("%d is called for %x", slot, revents);
+}
+
 // A post source that the callback turned on follows this dispatch, too.
 static void model_called(enum Context context, enum SlotKind kind) {
   if (context == kDispatched && kind != kPost) wake_posts();
@@ -131,6 +140,7 @@ static void check_slot(int i) {
   sd_event_source_get_priority(s->source, &priority);
   if (enabled != s->enabled) wrong("%d is %d, not %d", i, enabled, s->enabled);
   if (priority != s->priority) wrong("%d has priority %d, not %d", i, (int)priority, (int)s->priority);
+  if (s->kind == kExit && s->enabled && finished()) wrong("%d is an exit source, and was not called", i);
   if (s->kind == kExit || model_exiting()) return;
   if (pending > 0 && !s->enabled && s->kind != kDefer) wrong("%d is OFF and pending", i);
   if (s->kind == kDefer && s->enabled && pending == 0 && sd_event_source_is_ratelimited(s->source) == 0)

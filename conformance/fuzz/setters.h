@@ -12,9 +12,6 @@
 
 static void report(const char* what, int slot, int result) { trace("%s %d: %s\n", what, slot, error_name(result)); }
 
-// Then OFF changes nothing, and is no error.
-static bool finished(void) { return sd_event_get_state(loop) == SD_EVENT_FINISHED; }
-
 // Sources that must keep what was read for them, most of them in lazy programs.
 static bool keeps_its_events(int slot) {
   if (is(slot, kChild) && (kinds_of_children & 2)) return avoided(kAvoidStoppedOff);
@@ -48,7 +45,7 @@ static void set_enabled(int slot, int mode) {
   if (value == SD_EVENT_ONESHOT && limited(slot)) s->from_off = true;  // It comes back as one.
   if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->wave = wave;
   const int r = sd_event_source_set_enabled(s->source, value);
-  if (r >= 0 && !finished()) s->enabled = value;
+  if (r >= 0 && !finished()) s->enabled = value;  // Then OFF changes nothing, and is no error.
   report(value == 0 ? "off" : value > 0 ? "on" : "oneshot", slot, r);
 }
 

@@ -66,6 +66,7 @@ static void run_inside(enum Context context, int slot, unsigned call);
 // Of model.h: a callback begins, and is over (by then the slot may be empty).
 static void model_calls(enum Context context, int slot);
 static void model_called(enum Context context, enum SlotKind kind);
+static void model_revents(int slot, uint32_t revents);
 
 static void show(void);
 
@@ -170,6 +171,7 @@ static int on_io(sd_event_source* s, int fd, uint32_t revents, void* slot) {
   struct Slot* own = &slots[(intptr_t)slot];
   char what[64];
   const bool known = fd == channel_fd(own->which);
+  model_revents((int)(intptr_t)slot, revents);
   const char* which = known ? "" : own->fd_owned ? " owned" : " OTHER";
   if (tells_the_first_only(own)) revents = 0;
   (void)snprintf(what, sizeof(what), "io %d%s revents %x", own->which, which, revents);

@@ -66,15 +66,19 @@ static const char* error_name(int result) {
   return here;
 }
 
+#ifdef FUZZ_ALONE
+enum { kAlone = 1 };  // There is nobody to differ from.
+#else
+enum { kAlone = 0 };
+#endif
+
 static bool avoided(enum Avoided why) {
   static const char* const names[] = {
 #define X(name, row, reason) #name,
       FUZZ_DIFFERENCES(X)
 #undef X
   };
-#ifdef FUZZ_ALONE
-  return false;  // There is nobody to differ from.
-#endif
+  if (kAlone) return false;
   trace("avoided: %s\n", names[why]);
   return true;
 }
@@ -254,11 +258,7 @@ static void trace_blocked(void) {
 
 // ---- processes -----------------------------------------------------------------------------------------------------
 
-#ifdef FUZZ_ALONE
-enum { kMostChildren = 4 };
-#else
-enum { kMostChildren = 64 };
-#endif
+enum { kMostChildren = kAlone ? 4 : 64 };
 static struct Child {
   pid_t pid;
   bool ended;
