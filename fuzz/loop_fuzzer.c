@@ -64,8 +64,7 @@ static void forget_everything(void) {
   memset(n_destroyed_late, 0, sizeof(n_destroyed_late));
   n_children = n_callbacks = n_expired = n_files = n_files_made = inside = callback_result = kinds_of_children =
       signal_value = 0;
-  ended = partly_run = ran_to_end = signal_exit = hung_up = uses_prepare = uses_expire = uses_inotify =
-      uses_limited_signal = false;
+  ended = partly_run = ran_to_end = signal_exit = hung_up = uses_prepare = uses_expire = false;
   context_now = kNowhere;
   loop = NULL;
   asker = NULL;
