@@ -150,6 +150,51 @@ static void a_source_that_is_switched_off_while_pending_does_not_keep_the_loop_a
   assert_hang_on_reference_only(off_while_pending);
 }
 
+static void a_source_that_is_switched_off_and_on_again_while_pending_gets_its_event(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"};
+  probe_inotify(loop, &a, dir, IN_CREATE);
+  create_file(dir, "f");
+  create_file(dir, "g");
+  gather(loop);
+  assert_int_equal(is_pending(&a), 1);
+  set_enabled(&a, SD_EVENT_OFF);
+  set_enabled(&a, SD_EVENT_ON);
+  assert_int_equal(is_pending(&a), 0);
+  iterate_until_idle(loop);
+  assert_journal("a:100:f a:100:g ");
+  free_probe(&a);
+  sd_event_unref(loop);
+}
+
+static struct Probe* siblings[2];
+static void act_switch_sibling(struct Probe* p) {
+  struct Probe* other = siblings[p == siblings[0]];
+  set_enabled(other, SD_EVENT_OFF);
+  set_enabled(other, SD_EVENT_ON);
+}
+
+// Whoever of the two is first.
+static void a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a", .act = act_switch_sibling}, b = {.name = "b", .act = act_switch_sibling};
+  probe_inotify(loop, &a, dir, IN_CREATE);
+  probe_inotify(loop, &b, dir, IN_CREATE);
+  siblings[0] = &a;
+  siblings[1] = &b;
+  create_file(dir, "f");
+  create_file(dir, "g");
+  iterate_until_idle(loop);
+  if (!as_reference(kInotifySibling)) assert_journal("a:100:f b:100:f a:100:g b:100:g ");
+  assert_int_equal(a.calls + b.calls, differs(kInotifySibling, 2, 4));
+  journal[0] = 0;
+  free_probe(&a);
+  free_probe(&b);
+  sd_event_unref(loop);
+}
+
 static int oneshot_with_more_buffered(void* context) {
   expect_hang_on_reference(kUnwantedInotify);
   sd_event* loop = make_loop();
@@ -299,6 +344,8 @@ int main(void) {
       dir_test(the_enabled_sibling_of_a_disabled_source_gets_the_event),
       dir_test(an_event_for_a_source_that_is_off_does_not_keep_the_loop_awake),
       dir_test(a_source_that_is_switched_off_while_pending_does_not_keep_the_loop_awake),
+      dir_test(a_source_that_is_switched_off_and_on_again_while_pending_gets_its_event),
+      dir_test(a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event),
       dir_test(a_source_that_fired_its_one_shot_drops_what_is_buffered),
       dir_test(a_source_whose_callback_failed_drops_what_is_buffered),
       dir_test(the_event_of_a_freed_source_is_dropped_and_its_sibling_still_works),

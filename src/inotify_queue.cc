@@ -103,6 +103,7 @@ void InotifyQueue::close_if_unused() {
   (void)kernel::close(fd_);
   fd_ = -1;
   position_ = filled_ = 0;
+  owing_ = false;
   ListNode<InotifyBufferedTag>::unlink();
 }
 
@@ -136,19 +137,22 @@ const struct inotify_event* InotifyQueue::head() const {
 
 void InotifyQueue::done() {
   if (--n_recipients_ > 0) return;
-  next_event();
+  if (!owing_) next_event();
   if (position_ < filled_) level_.loop().inotifies().put_off(*this);
   close_if_unused();
 }
 
 void InotifyQueue::next_event() {
+  ++serial_;
+  owing_ = false;
   position_ += sizeof(struct inotify_event) + head()->len;
   if (position_ >= filled_) position_ = filled_ = 0;
 }
 
 void InotifyQueue::distribute() {
   while (position_ < filled_) {
-    n_recipients_ = give(*head());
+    n_recipients_ = owing_ ? give_to_owed() : give(*head());
+    owing_ = false;
     if (n_recipients_ > 0) return;
     next_event();
   }
@@ -176,6 +180,23 @@ unsigned InotifyQueue::give_to(Inode& inode, const struct inotify_event& event) 
     source->pend();
     ++n;
   }
+  return n;
+}
+
+void InotifyQueue::owe(InotifySource& source) {
+  source.owed_ = serial_;
+  owing_ = true;
+}
+
+unsigned InotifyQueue::give_to_owed() {
+  unsigned n = 0;
+  by_id_.for_each([&](Inode& inode) {
+    for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source)) {
+      if (source->owed_ != serial_ || !source->armed()) continue;
+      source->pend();
+      ++n;
+    }
+  });
   return n;
 }
 
@@ -260,7 +281,9 @@ void InotifySource::fired() {
 }
 
 void InotifySource::unpended(bool dispatched) {
-  if (!dispatched) inode_->queue.done();
+  if (dispatched) return;
+  inode_->queue.owe(*this);
+  inode_->queue.done();
 }
 
 // Possible only while the path is open, which is before the first iteration: nothing is buffered or pending then.

@@ -6,7 +6,7 @@
 // whose mask is the OR of theirs. What one read brings is kept in a buffer and delivered event by event: the one at the
 // head makes its recipients pending, and goes when the last of them has been dispatched or does not want it any more;
 // then the next iteration hands out the next one before it asks the kernel. Not sooner: a ONESHOT source that is turned
-// on again before that loses nothing.
+// on again before that loses nothing, and neither does one that is turned off and on again while it is pending.
 //
 // Invariants:
 //  1. `n_recipients_` is the number of sources that are pending (or held back by their rate limit) for the event at the
@@ -80,6 +80,8 @@ class InotifyQueue final : public Channel, public ListNode<InotifyBufferedTag> {
 
   // Which event a recipient of the head is dispatched for.
   const struct inotify_event* head() const;
+  // The source was turned off with the head. If it is on again by the next iteration, it gets it.
+  void owe(InotifySource& source);
   // A recipient is through with the head.
   void done();
   // Gives the head, or the first event after it that somebody wants, to its recipients.
@@ -111,6 +113,7 @@ class InotifyQueue final : public Channel, public ListNode<InotifyBufferedTag> {
   void forget_watch(Inode& inode);
   unsigned give(const struct inotify_event& event);
   unsigned give_to(Inode& inode, const struct inotify_event& event);
+  unsigned give_to_owed();
   void next_event();
 
   Level& level_;
@@ -122,6 +125,8 @@ class InotifyQueue final : public Channel, public ListNode<InotifyBufferedTag> {
   size_t filled_ = 0;
   size_t position_ = 0;
   unsigned n_recipients_ = 0;
+  uint64_t serial_ = 1;  // Of the head.
+  bool owing_ = false;   // Some source was turned off with it.
 };
 
 // The inotify sources of a loop: those whose paths are still open, and (for overflows) all of them by queue.
@@ -186,6 +191,7 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
   Inode* inode_ = nullptr;
   Inode* next_inode_ = nullptr;         // While it moves to another level.
   InotifyQueue* dispatched_ = nullptr;  // Whose head it is in its callback with.
+  uint64_t owed_ = 0;                   // The event that it was turned off with.
   const uint32_t mask_;
   const int add_fd_;  // Only of meaning during `add`.
   const Callback callback_;
