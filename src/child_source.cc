@@ -151,9 +151,13 @@ void ChildSource::on_ready(uint32_t events) {
   look();
 }
 
-int ChildSource::fire() { return callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this); }
+int ChildSource::fire() {
+  const int r = callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this);
+  reap();
+  return r;
+}
 
-void ChildSource::fired() {
+void ChildSource::reap() {
   // The callback may have freed this source, and closed its descriptor; but the zombie keeps its PID until here.
   if (!is_exit(info_.si_code) || gone_) return;
   gone_ = true;

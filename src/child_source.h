@@ -56,7 +56,6 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   void disarm() override;
   void on_ready(uint32_t events) override;
   int fire() override;
-  void fired() override;
   int move(Level& to) override;
   void destroy() override;
 
@@ -70,7 +69,7 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   friend void dispose(T* object);
 
   ChildSource(pid_t pid, int pidfd, bool own_pidfd, int options, Callback callback)
-      : WatchedSource(Kind::kChild, Enabled::kOneshot),
+      : WatchedSource(Kind::kChild, {.rate_limitable = false}, Enabled::kOneshot),
         pid_(pid),
         options_(options),
         own_pidfd_(own_pidfd),
@@ -82,6 +81,7 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
                      void* userdata);
 
   bool by_signal() const { return fd_ < 0 || (options_ & (WSTOPPED | WCONTINUED)) != 0; }
+  void reap();
   bool exit_seen() const;
   void end_process();
   int wait_for(siginfo_t* info, int options) const;

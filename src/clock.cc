@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "src/kernel.h"
+#include "src/loop.h"
 #include "src/time_source.h"
 
 namespace evenkeel {
@@ -185,6 +186,12 @@ void Clock::on_ready(uint32_t events) {
   // longer of use, so the next `program` sets it whatever the value.
   (void)events;
   programmed_ = kFired;
+}
+
+int Clocks::open(Clock& clock, Poller& poller) {
+  const int r = clock.open(poller);
+  in_use_ |= r >= 0;
+  return r;
 }
 
 Clock* Clocks::find(clockid_t id) {

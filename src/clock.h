@@ -118,10 +118,14 @@ class Clocks {
   size_t index(const Clock& clock) const { return static_cast<size_t>(&clock - all_); }
   Clock& operator[](size_t index) { return all_[index]; }
   Clock& monotonic() { return all_[1]; }
+  // As Clock::open. Once a clock was opened the clocks are in use; before that there is no work for any of them.
+  int open(Clock& clock, Poller& poller);
+  bool in_use() const { return in_use_; }
   Clock* begin() { return all_; }
   Clock* end() { return all_ + kCount; }
 
  private:
+  bool in_use_ = false;
   Clock all_[kCount] = {{kIds[0]}, {kIds[1]}, {kIds[2]}, {kIds[3]}, {kIds[4]}};
 };
 

@@ -38,4 +38,6 @@ struct PrepareSooner {
   }
 };
 
+inline RateLimit* Source::rate_limit() const { return extras_ ? &extras_->rate_limit : nullptr; }
+
 }  // namespace evenkeel

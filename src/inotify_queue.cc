@@ -271,13 +271,11 @@ void InotifySource::disarm() { level().inotify->disarm(); }
 
 int InotifySource::fire() {
   dispatched_ = &inode_->queue;
-  return callback_ ? callback_(this, dispatched_->head(), userdata) : loop()->exit_by_default(*this);
-}
-
-void InotifySource::fired() {
+  const int r = callback_ ? callback_(this, dispatched_->head(), userdata) : loop()->exit_by_default(*this);
   // The source may be free of its inode by now; the queue is held by the dispatch.
   dispatched_->done();
   dispatched_ = nullptr;
+  return r;
 }
 
 void InotifySource::unpended(bool dispatched) {

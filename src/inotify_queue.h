@@ -165,13 +165,11 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
   int arm() override;
   void disarm() override;
   int fire() override;
-  void fired() override;
   int move(Level& to) override;
   void moved() override;
   void unpended(bool dispatched) override;
   const char* default_description() const override { return path_; }
   void destroy() override;
-  bool can_rate_limit() const override { return true; }
 
  private:
   friend class InotifyQueue;
@@ -182,7 +180,7 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
   friend void dispose(T* object);
 
   InotifySource(int fd, uint32_t mask, Callback callback)
-      : Source(Kind::kInotify, (mask & IN_ONESHOT) != 0 ? Enabled::kOneshot : Enabled::kOn),
+      : Source(Kind::kInotify, {.hears_unpended = true}, (mask & IN_ONESHOT) != 0 ? Enabled::kOneshot : Enabled::kOn),
         mask_(mask),
         add_fd_(fd),
         callback_(callback) {}

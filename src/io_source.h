@@ -33,7 +33,6 @@ class IoSource final : public WatchedSource {
   int fire() override;
   void detach(bool forked) override;
   void destroy() override { dispose(this); }
-  bool can_rate_limit() const override { return true; }
 
  private:
   template <typename T, typename... Args>
@@ -42,7 +41,7 @@ class IoSource final : public WatchedSource {
   friend void dispose(T* object);
 
   IoSource(int fd, uint32_t events, Callback callback)
-      : WatchedSource(Kind::kIo, Enabled::kOn), events_(events), callback_(callback) {
+      : WatchedSource(Kind::kIo, {}, Enabled::kOn), events_(events), callback_(callback) {
     fd_ = fd;
   }
 

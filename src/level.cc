@@ -10,21 +10,6 @@
 
 namespace evenkeel {
 
-Loop& Level::loop() const { return owner_.loop(); }
-
-void Level::push_pending(Source& source, bool again) {
-  if (pending_.empty()) owner_.pending_.push(*this);
-  const bool any_again = first_again_ && again_in_ == owner_.report_;
-  if (again && !any_again) {
-    first_again_ = &source;
-    again_in_ = owner_.report_;
-  }
-  if (!again && any_again)
-    pending_.insert_before(*first_again_, source);
-  else
-    pending_.push_back(source);
-}
-
 void Level::insert_pending_by_age(Source& source) {
   if (pending_.empty()) owner_.pending_.push(*this);
   Source* before = pending_.back();
@@ -33,12 +18,6 @@ void Level::insert_pending_by_age(Source& source) {
     pending_.insert_after(*before, source);
   else
     pending_.push_front(source);
-}
-
-void Level::erase_pending(Source& source) {
-  if (first_again_ == &source) first_again_ = nullptr;
-  decltype(pending_)::erase(source);
-  if (pending_.empty()) owner_.pending_.erase(*this);
 }
 
 void Level::attach_fd(WatchedSource& source, bool edge_triggered) {
@@ -106,15 +85,14 @@ Level* Levels::acquire(Priority priority) {
     return sorted_[at];
   }
   if (!sorted_.reserve(sorted_.size() + 1)) return nullptr;
-  Level* level = priority == normal_.priority() ? &normal_ : make<Level>(*this, priority);
+  Level* level = priority == normal_.priority() ? &normal_ : make<Level>(loop_, *this, priority);
   if (!level) return nullptr;
   sorted_.insert(at, level);
   level->refs_ = 1;
   return level;
 }
 
-void Levels::release(Level& level) {
-  if (--level.refs_ > 0) return;
+void Levels::retire(Level& level) {
   sorted_.erase(lower_bound(level.priority()));
   if (&level == &normal_) return;  // Its queues wait for the next source, as their descriptors are costly to make.
   free_queues(level);

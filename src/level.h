@@ -40,11 +40,11 @@ struct WatchLevelTag;
 
 class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmedTag> {
  public:
-  Level(Levels& owner, Priority priority) : owner_(owner), priority_(priority) {}
+  Level(Loop& loop, Levels& owner, Priority priority) : loop_(loop), owner_(owner), priority_(priority) {}
 
   Priority priority() const { return priority_; }
   Levels& owner() const { return owner_; }
-  Loop& loop() const;
+  Loop& loop() const { return loop_; }
 
   // The pending sources, first the one that has been pending longest.
   List<Source, SourcePendingTag>& pending() { return pending_; }
@@ -87,6 +87,7 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
   void count_armed();
   void uncount_armed();
 
+  Loop& loop_;
   Levels& owner_;
   const Priority priority_;
   size_t refs_ = 0;
@@ -104,7 +105,7 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
 
 class Levels {
  public:
-  explicit Levels(Loop& loop) : loop_(loop), normal_(*this, 0) {}
+  explicit Levels(Loop& loop) : loop_(loop), normal_(loop, *this, 0) {}
   Levels(const Levels&) = delete;
   Levels& operator=(const Levels&) = delete;
   ~Levels();
@@ -112,7 +113,9 @@ class Levels {
   // The level of `priority` with one more reference, made if need be; null when memory is short.
   Level* acquire(Priority priority);
   void hold(Level& level) { ++level.refs_; }
-  void release(Level& level);
+  void release(Level& level) {
+    if (--level.refs_ == 0) retire(level);
+  }
 
   Level* best_pending() const { return pending_.top(); }
   Level* best_armed() const { return armed_.top(); }
@@ -143,6 +146,7 @@ class Levels {
   };
 
   size_t lower_bound(Priority priority) const;
+  void retire(Level& level);
   void free_queues(Level& level);
 
   Loop& loop_;

@@ -70,6 +70,10 @@ Loop::~Loop() {
 
 int Loop::prepare() {
   Hold hold(*this);
+  return begin_iteration();
+}
+
+int Loop::begin_iteration() {
   if (exit_requested_) return pending_state();
   ++iteration_;
   if (profile_) profile_->iteration(read_clock(CLOCK_MONOTONIC));
@@ -166,6 +170,7 @@ void Loop::look() {
 }
 
 void Loop::pend_due_timers() {
+  if (!clocks_.in_use()) return;
   for (Clock& clock : clocks_) {
     if (!clock.has_timers()) continue;
     Usec time = 0;
@@ -194,6 +199,7 @@ Window Loop::monotonic_window() const {
 }
 
 int Loop::program_clocks() {
+  if (!clocks_.in_use()) return 0;
   for (Clock& clock : clocks_) {
     if (!clock.open()) continue;
     const Window window = clock.id() == CLOCK_MONOTONIC ? clock.window().joined(monotonic_window()) : clock.window();
@@ -203,9 +209,13 @@ int Loop::program_clocks() {
 }
 
 int Loop::wait(Usec timeout) {
+  Hold hold(*this);
+  return sleep(timeout);
+}
+
+int Loop::sleep(Usec timeout) {
   poller_.set_eager(false);
   if (exit_requested_) return pending_state();
-  Hold hold(*this);
   const int r = ask(timeout);
   if (r == -EINTR) return pending_state();  // A signal handler has run; the caller shall see to it.
   state_ = State::kInitial;
@@ -215,6 +225,10 @@ int Loop::wait(Usec timeout) {
 
 int Loop::dispatch() {
   Hold hold(*this);
+  return dispatch_best();
+}
+
+int Loop::dispatch_best() {
   if (exit_requested_) return dispatch_exit();
   Level* best = levels_.best_pending();
   if (!best) {
@@ -252,7 +266,6 @@ void Loop::pend_posts() {
 void Loop::call_source(Source& source) {
   source.dispatching_ = true;
   const int r = source.fire();
-  source.fired();
   source.dispatching_ = false;
   if (r < 0) failed(source, r);
   if (source.refs_ == 0) source.finish();
@@ -288,19 +301,21 @@ int Loop::dispatch_exit() {
 
 int Loop::run(Usec timeout) {
   Hold hold(*this);
-  int r = prepare();
-  if (r == 0) r = wait(timeout);
-  if (r > 0) {
-    r = dispatch();
-    return r < 0 ? r : 1;
-  }
-  return r;
+  return iterate(timeout);
+}
+
+int Loop::iterate(Usec timeout) {
+  int r = begin_iteration();
+  if (r == 0) r = sleep(timeout);
+  if (r <= 0) return r;
+  r = dispatch_best();
+  return r < 0 ? r : 1;
 }
 
 int Loop::run_until_finished() {
   Hold hold(*this);
   while (state_ != State::kFinished) {
-    if (const int r = run(kForever); r < 0) return r;
+    if (const int r = iterate(kForever); r < 0) return r;
   }
   return exit_code_;
 }
@@ -404,7 +419,7 @@ int Loop::set_watchdog(bool on) {
   }
   Usec period = 0;
   if (const int r = watchdog_enabled(&period); r <= 0) return r;
-  if (const int r = clocks_.monotonic().open(poller_); r < 0) return r;
+  if (const int r = clocks_.open(clocks_.monotonic(), poller_); r < 0) return r;
   watchdog_.start(period, read_clock(CLOCK_MONOTONIC));
   return 1;
 }

@@ -132,6 +132,12 @@ class Loop : public MadeHere {
   ~Loop();
 
   [[gnu::noinline]] void end();
+  // The steps, called with a reference on the loop held.
+  int begin_iteration();
+  int sleep(Usec timeout);
+  int dispatch_best();
+  int iterate(Usec timeout);
+
   void run_prepare_callbacks();
   int look_for_better(Level& best);
   void stamp(bool now);
@@ -182,5 +188,23 @@ class Loop : public MadeHere {
   Source* exit_signals_[2] = {};
   Profile* profile_ = nullptr;
 };
+
+// --- Parts of every dispatch, which are not to cost calls. ---
+
+inline void Source::pend(bool again) {
+  if (is_pending()) return;
+  pending_since_ = loop()->iteration();
+  level_->push_pending(*this, again);
+}
+
+inline void Source::unpend(bool dispatched) {
+  if (held_)
+    held_ = false;
+  else if (is_pending())
+    level_->erase_pending(*this);
+  else
+    return;
+  if (traits_.hears_unpended) unpended(dispatched);
+}
 
 }  // namespace evenkeel

@@ -53,7 +53,6 @@ class PressureSource final : public WatchedSource, public ListNode<PressureWrite
   int fire() override;
   void detach(bool forked) override;
   void destroy() override;
-  bool can_rate_limit() const override { return true; }
 
  private:
   template <typename T, typename... Args>
@@ -61,7 +60,7 @@ class PressureSource final : public WatchedSource, public ListNode<PressureWrite
   template <typename T>
   friend void dispose(T* object);
 
-  PressureSource(Kind kind, Handler callback) : WatchedSource(kind, Enabled::kOn), callback_(callback) {}
+  PressureSource(Kind kind, Handler callback) : WatchedSource(kind, {}, Enabled::kOn), callback_(callback) {}
 
   bool of_kernel() const { return config_.file() == PressureFile::kRegular; }
   bool writing() const { return !config_.unwritten().empty(); }

@@ -40,7 +40,7 @@ int RateLimits::configure(Source& source, Usec interval, unsigned burst) {
     Loop& loop = *source.loop();
     if (interval > 0 && burst > 0) {
       // The end of the interval wakes the loop by this clock.
-      if (const int r = loop.clocks().monotonic().open(loop.poller()); r < 0) return r;
+      if (const int r = loop.clocks().open(loop.clocks().monotonic(), loop.poller()); r < 0) return r;
     }
     if (const int r = loop.rate_limits().leave(source); r < 0) return r;
   }

@@ -94,7 +94,6 @@ class SignalSource final : public Source {
   void unpended(bool dispatched) override;
   const char* default_description() const override;
   void destroy() override { dispose(this); }
-  bool can_rate_limit() const override { return true; }
 
  private:
   friend class SignalQueue;
@@ -104,7 +103,10 @@ class SignalSource final : public Source {
   friend void dispose(T* object);
 
   SignalSource(int signo, bool block, Callback callback)
-      : Source(Kind::kSignal, Enabled::kOn), signo_(signo), block_(block), callback_(callback) {}
+      : Source(Kind::kSignal, {.hears_unpended = true}, Enabled::kOn),
+        signo_(signo),
+        block_(block),
+        callback_(callback) {}
 
   const int signo_;
   const bool block_;

@@ -144,22 +144,6 @@ int Source::move(Level& to) {
   return 0;
 }
 
-void Source::pend(bool again) {
-  if (is_pending()) return;
-  pending_since_ = loop()->iteration();
-  level_->push_pending(*this, again);
-}
-
-void Source::unpend(bool dispatched) {
-  if (held_)
-    held_ = false;
-  else if (is_pending())
-    level_->erase_pending(*this);
-  else
-    return;
-  unpended(dispatched);
-}
-
 void Source::set_floating(bool floating) {
   if (floating == floating_) return;
   Loop& loop = level_->loop();
@@ -224,8 +208,6 @@ int Source::set_destroy_callback(Destroy callback) {
 }
 
 Source::Destroy Source::destroy_callback() const { return extras_ ? extras_->destroy : nullptr; }
-
-RateLimit* Source::rate_limit() const { return extras_ ? &extras_->rate_limit : nullptr; }
 
 int Source::set_rate_limit_expired(Handler handler) {
   if (!handler && !extras_) return 0;

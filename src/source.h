@@ -49,6 +49,14 @@ enum class Kind : uint8_t {
 
 enum class Enabled : int8_t { kOneshot = -1, kOff = 0, kOn = 1 };
 
+// What is special about a kind of source, of which the loop asks at every dispatch.
+struct Traits {
+  bool rate_limitable : 1 = true;
+  bool wakes_posts : 1 = true;
+  bool keeps_loop_busy : 1 = true;  // For a loop that exits when it is idle.
+  bool hears_unpended : 1 = false;  // `unpended` is to be called.
+};
+
 class Source : public ListNode<SourcePendingTag>, public MadeHere {
   uint32_t refs_ = 1;  // First, as there is room for it behind the mark.
 
@@ -116,18 +124,16 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   virtual int arm() { return 0; }
   // Stops; never fails.
   virtual void disarm() {}
-  // Calls the program's callback. May return with the source disconnected and its last reference gone.
+  // Calls the program's callback, and finishes what has to be finished even if that has freed the source (a child is
+  // reaped): disconnected, and with its last reference gone, the object lives on until `fire` returns.
   virtual int fire() { return 0; }
-  // Takes what `fire` must undo or finish even if the callback freed the source (a child is reaped); called after
-  // `fire`.
-  virtual void fired() {}
   // The source is about to move to another level (on failure nothing has changed), and has moved.
   virtual int move(Level& to);
   virtual void moved() {}
   // Ends the object itself.
   virtual void destroy() {}
   // The source stops being pending: with `dispatched` its callback is next, else its event is dropped. It may be armed
-  // still.
+  // still. See Traits.
   virtual void unpended(bool dispatched) { (void)dispatched; }
   virtual WatchedSource* watched() { return nullptr; }
   // From now on another loop looks at the descriptor of ours.
@@ -135,13 +141,12 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
 
   virtual const char* default_description() const { return nullptr; }
 
-  // Properties of the kind.
-  virtual bool can_rate_limit() const { return false; }
-  virtual bool wakes_posts() const { return true; }
-  virtual bool keeps_loop_busy() const { return true; }  // For a loop that exits when it is idle.
+  bool can_rate_limit() const { return traits_.rate_limitable; }
+  bool wakes_posts() const { return traits_.wakes_posts; }
+  bool keeps_loop_busy() const { return traits_.keeps_loop_busy; }
 
  protected:
-  explicit Source(Kind kind, Enabled enabled) : enabled_(enabled), kind_(kind) {}
+  Source(Kind kind, Traits traits, Enabled enabled) : enabled_(enabled), kind_(kind), traits_(traits) {}
   ~Source() = default;
 
   // The last step of every `add`: takes level and slot, then arms. On failure the object is destroyed.
@@ -172,6 +177,7 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   // State that the program sets, or that its callbacks change.
   Enabled enabled_;
   const Kind kind_;
+  const Traits traits_;
   bool floating_ : 1 = false;
   bool exit_on_failure_ : 1 = false;
   bool armed_ : 1 = false;
@@ -179,5 +185,26 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   bool held_ : 1 = false;  // Was pending when it went over its rate limit.
   bool dispatching_ : 1 = false;
 };
+
+// --- Parts of every dispatch, which are not to cost calls. ---
+
+inline void Level::push_pending(Source& source, bool again) {
+  if (pending_.empty()) owner_.pending_.push(*this);
+  const bool any_again = first_again_ && again_in_ == owner_.report_;
+  if (again && !any_again) {
+    first_again_ = &source;
+    again_in_ = owner_.report_;
+  }
+  if (!again && any_again)
+    pending_.insert_before(*first_again_, source);
+  else
+    pending_.push_back(source);
+}
+
+inline void Level::erase_pending(Source& source) {
+  if (first_again_ == &source) first_again_ = nullptr;
+  decltype(pending_)::erase(source);
+  if (pending_.empty()) owner_.pending_.erase(*this);
+}
 
 }  // namespace evenkeel

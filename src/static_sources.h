@@ -29,7 +29,8 @@ class StaticSource : public Source {
   int fire() override;
 
  protected:
-  StaticSource(Kind kind, Enabled enabled, Handler handler) : Source(kind, enabled), handler_(handler) {}
+  StaticSource(Kind kind, Traits traits, Enabled enabled, Handler handler)
+      : Source(kind, traits, enabled), handler_(handler) {}
   ~StaticSource() = default;
 
   template <typename Kind>
@@ -48,7 +49,8 @@ class StaticSource : public Source {
 
 class DeferSource final : public StaticSource {
  public:
-  explicit DeferSource(Handler handler) : StaticSource(Kind::kDefer, Enabled::kOneshot, handler) {}
+  explicit DeferSource(Handler handler)
+      : StaticSource(Kind::kDefer, {.hears_unpended = true}, Enabled::kOneshot, handler) {}
   static int add(Loop& loop, Source** ret, Handler handler, void* userdata) {
     return add_new<DeferSource>(loop, ret, handler, userdata);
   }
@@ -56,12 +58,13 @@ class DeferSource final : public StaticSource {
   int arm() override;
   void unpended(bool dispatched) override;
   void destroy() override { dispose(this); }
-  bool can_rate_limit() const override { return true; }
 };
 
 class PostSource final : public StaticSource, public ListNode<PostTag> {
  public:
-  explicit PostSource(Handler handler) : StaticSource(Kind::kPost, Enabled::kOn, handler) {}
+  explicit PostSource(Handler handler)
+      : StaticSource(Kind::kPost, {.rate_limitable = false, .wakes_posts = false, .keeps_loop_busy = false},
+                     Enabled::kOn, handler) {}
   static int add(Loop& loop, Source** ret, Handler handler, void* userdata) {
     return add_new<PostSource>(loop, ret, handler, userdata);
   }
@@ -69,13 +72,12 @@ class PostSource final : public StaticSource, public ListNode<PostTag> {
   int arm() override;
   void disarm() override { ListNode<PostTag>::unlink(); }
   void destroy() override { dispose(this); }
-  bool wakes_posts() const override { return false; }
-  bool keeps_loop_busy() const override { return false; }
 };
 
 class ExitSource final : public StaticSource, public HeapNode<ExitTag> {
  public:
-  explicit ExitSource(Handler handler) : StaticSource(Kind::kExit, Enabled::kOneshot, handler) {}
+  explicit ExitSource(Handler handler)
+      : StaticSource(Kind::kExit, {.rate_limitable = false, .keeps_loop_busy = false}, Enabled::kOneshot, handler) {}
   static int add(Loop& loop, Source** ret, Handler handler, void* userdata) {
     return add_new<ExitSource>(loop, ret, handler, userdata);
   }
@@ -85,7 +87,6 @@ class ExitSource final : public StaticSource, public HeapNode<ExitTag> {
   int move(Level& to) override;
   void moved() override;
   void destroy() override { dispose(this); }
-  bool keeps_loop_busy() const override { return false; }
 };
 
 struct ExitsSooner {

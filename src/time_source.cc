@@ -11,7 +11,7 @@ int TimeSource::add(Loop& loop, Source** ret, clockid_t id, Usec time, Usec accu
                     void* userdata) {
   Clock* clock = loop.clocks().find(id);
   if (!clock) return -EOPNOTSUPP;
-  if (const int r = clock->open(loop.poller()); r < 0) return r;
+  if (const int r = loop.clocks().open(*clock, loop.poller()); r < 0) return r;
   TimeSource* source =
       make<TimeSource>(loop.clocks().index(*clock), time, accuracy == 0 ? kDefaultAccuracy : accuracy, callback);
   if (!source) return -ENOMEM;

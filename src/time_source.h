@@ -37,7 +37,6 @@ class TimeSource final : public Source, public HeapNode<LatestTag>, public HeapN
   int move(Level& to) override;
   void unpended(bool dispatched) override;
   void destroy() override { dispose(this); }
-  bool can_rate_limit() const override { return true; }
 
  private:
   friend class Clock;
@@ -48,7 +47,7 @@ class TimeSource final : public Source, public HeapNode<LatestTag>, public HeapN
   friend void dispose(T* object);
 
   TimeSource(size_t clock, Usec time, Usec accuracy, Callback callback)
-      : Source(Kind::kTime, Enabled::kOneshot),
+      : Source(Kind::kTime, {.hears_unpended = true}, Enabled::kOneshot),
         time_(time),
         accuracy_(accuracy),
         callback_(callback),
