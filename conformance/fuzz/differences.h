@@ -55,6 +55,8 @@
   X(LimitedExpire, kLimitCallback,                                                                                     \
     "after the callback for the end of a rate limit 252 dispatches the source one iteration later than we do")         \
   X(LazyChild, kAskedBefore, "252 knows earlier that a process has ended, and then has nobody to send a signal to")    \
+  X(LimitedReturn, kAskedBefore,                                                                                       \
+    "252 sees that a limit is over after it has asked, so what comes back, not pending, waits for the next iteration") \
   X(LimitedFd, kLimitedFd,                                                                                             \
     "252's wait() fails for ever when a limit ends and the source's descriptor is another one's; we turn it off")      \
   X(LimitedEdge, kAskedBefore,                                                                                         \

@@ -89,7 +89,9 @@ static void check_better_ones(int slot) {
   for (int i = 0; i < kSlots; i++) {
     const struct Slot* s = &slots[i];
     if (i == slot || !usable(i) || s->silent || (s->kind == kExit) != exits || !s->enabled) continue;
-    if (s->priority >= slots[slot].priority || sd_event_source_is_ratelimited(s->source) > 0) continue;
+    // What was limited when the loop began to look is back after it.
+    const bool limited = s->limited || sd_event_source_is_ratelimited(s->source) > 0;
+    if (s->priority >= slots[slot].priority || limited) continue;
     // Post sources are pending by this very dispatch.
     const bool pending = s->kind == kPost ? s->woken : !exits && sd_event_source_get_pending(s->source) > 0;
     if (pending) wrong("%d is pending, and better than %d", i, slot);

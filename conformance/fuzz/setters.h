@@ -12,6 +12,9 @@
 
 static void report(const char* what, int slot, int result) { trace("%s %d: %s\n", what, slot, error_name(result)); }
 
+// Changes of a source that comes back during the program, which would come back without being pending.
+static bool comes_back(int slot) { return slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedReturn); }
+
 // Sources that must keep what was read for them, most of them in lazy programs.
 static bool keeps_its_events(int slot) {
   if (is(slot, kChild) && (kinds_of_children & 2)) return avoided(kAvoidStoppedOff);
@@ -157,7 +160,7 @@ static void getters(int slot) {
 // ---- IO ------------------------------------------------------------------------------------------------------------
 
 static void set_io_events(int slot, int events) {
-  if (too_late()) return;
+  if (comes_back(slot) || too_late()) return;
   note_oneshot(slot);
   if (lazy() && (events == 5 || events == 3)) events = 0;  // kAvoidLazyRevents, kAvoidLazyEdge
   if (usable(slot) && slots[slot].limit_near && events == 3 && avoided(kAvoidLimitedEdge)) return;
@@ -166,7 +169,7 @@ static void set_io_events(int slot, int events) {
 
 // What the library closes is a duplicate; a channel's own descriptors stay.
 static void move_io(int slot, int end, bool owned) {
-  if (too_late()) return;
+  if (comes_back(slot) || too_late()) return;
   if (!is(slot, kIo)) {
     if (usable(slot)) report("io fd", slot, sd_event_source_set_io_fd(slots[slot].source, channel_fd(end)));
     return;
@@ -197,25 +200,26 @@ static void set_io_fd_owned(int slot, int end) { move_io(slot, end, is(slot, kIo
 // ---- time ----------------------------------------------------------------------------------------------------------
 
 static void set_time(int slot, int time) {
-  if (!usable(slot) || partly_run || too_late()) return;
+  if (!usable(slot) || partly_run || comes_back(slot) || too_late()) return;
   slots[slot].wave = wave;
   report("set time", slot, sd_event_source_set_time(slots[slot].source, kTimeValues[time]));
 }
 
 static void set_time_relative(int slot, int span) {
   static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u, UINT64_MAX - 1};
-  if (usable(slot) && !too_late())
+  if (usable(slot) && !comes_back(slot) && !too_late())
     report("set relative", slot, sd_event_source_set_time_relative(slots[slot].source, spans[span]));
 }
 
 static void set_time_accuracy(int slot, int which) {
   static const uint64_t values[] = {1, 0, 1000, UINT64_MAX};
-  if (usable(slot)) report("accuracy", slot, sd_event_source_set_time_accuracy(slots[slot].source, values[which]));
+  if (usable(slot) && !comes_back(slot))
+    report("accuracy", slot, sd_event_source_set_time_accuracy(slots[slot].source, values[which]));
 }
 
 // Far enough away to be in the future for what follows at once; `nap` sleeps until it is past.
 static void set_time_near(int slot) {
-  if (!is(slot, kTime)) return;
+  if (!is(slot, kTime) || comes_back(slot)) return;
   clockid_t clock = CLOCK_MONOTONIC;
   sd_event_source_get_time_clock(slots[slot].source, &clock);
   slots[slot].near = clock_now(clock) + near_usec();

@@ -125,8 +125,8 @@ static int called(enum Context context, sd_event_source* source, intptr_t number
   callback_result = 0;
   context_now = context;
   inside++;
-  if (context == kDispatched && !ties()) show();
   model_calls(context, (int)number);
+  if (context == kDispatched && !ties()) show();
   run_inside(context, (int)number, ++s->calls[context]);
   inside--;
   context_now = outer_context;
@@ -158,7 +158,7 @@ static void on_destroy(void* slot) {
 }
 
 // Whether a library may tell of less than there is (kAvoidOneshotFromOff), or knows more as it looked once more
-// (kAvoidLimitedExpire).
+// (kAvoidLimitedExpire, kAvoidLimitedReturn).
 static bool tells_the_first_only(const struct Slot* s) {
   uint32_t events = 0;
   const bool may = s->from_off || s->limit_near;
