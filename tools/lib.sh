@@ -63,6 +63,9 @@ files_named() {
 # Two cores or more are used whole; a build in a container may see fewer than the machine has.
 jobs_here() { nproc 2>/dev/null || echo 1; }
 
+# Tests mostly wait, for a process that ends or a time that comes: several of them fit on a core.
+tests_at_once() { echo $(($(jobs_here) * 3)); }
+
 # Configures (once) and builds a preset; extra arguments go to the configuration. Quiet unless it fails.
 build_preset() {
   local preset=$1 log
