@@ -165,8 +165,8 @@ static int try_calls(void* context) {
 static void in_every_condition(int kind, int (*child)(void*)) {
   for (int condition = 0; condition < kConditions; condition++) {
     struct Forked f = {0};
-    if (!is_possible(kind, condition)) continue;
-    enter(&f, kind, condition);
+    if (!is_possible(kind, (enum Condition)condition)) continue;
+    enter(&f, kind, (enum Condition)condition);
     const int enabled = enabled_of(&f.thing.probe), pending = kind == kExit ? 0 : is_pending(&f.thing.probe);
     const int result = in_child(child, &f);
     if (result != 0) fail_msg("%s %s: %d in the child", kinds[kind].name, condition_names[condition], result);

@@ -136,8 +136,7 @@ static void play(int kind, enum Moment moment, int from, int to) {
     const bool once = kinds[kind].traits & kHappensOnce;
     // What was read while nobody wanted it, or was pending when the source was turned off, does not come again.
     const bool unread = is_watch() && states[from] == SD_EVENT_OFF && moment == kPending;
-    const bool lost =
-        is_kind(&cell.thing, kSignal) && states[from] == SD_EVENT_OFF && moment == kLimited;
+    const bool lost = is_kind(&cell.thing, kSignal) && states[from] == SD_EVENT_OFF && moment == kLimited;
     const bool left = reach_moment() && states[to] != SD_EVENT_OFF && !unread && !lost;
     loop_sleeps();
     assert_calls(left);
