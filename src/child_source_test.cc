@@ -28,6 +28,9 @@ class ChildSourceTest : public test::DispatchTest {
     (void)sigaddset(&set, SIGUSR2);
     ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, &mask_), 0);
     test::DispatchTest::SetUp();
+    const int pidfd = kernel::pidfd_open(getpid());
+    if (pidfd < 0) GTEST_SKIP() << "no pidfds here";
+    (void)kernel::close(pidfd);
   }
   void TearDown() override {
     test::DispatchTest::TearDown();

@@ -244,7 +244,7 @@ int Loop::dispatch_best() {
 int Loop::dispatch_source(Source& source) {
   RateLimit* limit = source.rate_limit();
   // A limit counts real time, also where the caller was busy between `wait` and `dispatch`, as the reference does.
-  if (limit && limit->configured() && !rate_limits_.admit(*limit, read_clock(CLOCK_MONOTONIC))) return 1;
+  if (limit && limit->configured() && !rate_limits_.admit(*limit, current_time())) return 1;
   // The callback may free the last source of the level, and with it what the event was read into.
   Level& level = source.level();
   levels_.hold(level);
@@ -365,6 +365,17 @@ void Loop::stamp(bool now) {
   derived_[0] = derived_[1] = false;
   stamped_ = now;
   if (now) monotonic_ = read_clock(CLOCK_MONOTONIC);
+}
+
+// What the clock says. Never before the time of the iteration, which it becomes if that was not asked for yet: a rate
+// limit that counts from here ends no sooner than `now` and its interval say.
+Usec Loop::current_time() {
+  const Usec current = read_clock(CLOCK_MONOTONIC);
+  if (!stamped_) {
+    monotonic_ = current;
+    stamped_ = true;
+  }
+  return current;
 }
 
 Usec Loop::monotonic_now() {

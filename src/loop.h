@@ -141,6 +141,7 @@ class Loop : public MadeHere {
   void run_prepare_callbacks();
   int look_for_better(Level& best);
   void stamp(bool now);
+  Usec current_time();
   int ask(Usec timeout);
   int ask_kernel(Usec timeout);
   void pend_due_timers();
