@@ -120,7 +120,7 @@ endif()
 # --- The built object, examples, programs of Debian --------------------------------------------------------------------
 
 function(evenkeel_script_tests label pattern)
-  file(GLOB scripts CONFIGURE_DEPENDS ${pattern})
+  file(GLOB scripts LIST_DIRECTORIES false CONFIGURE_DEPENDS ${pattern})
   foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME)
     add_test(NAME "${label}:${name}" COMMAND ${script} ${ARGN})
