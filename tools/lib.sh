@@ -3,8 +3,8 @@
 #
 # What every script of the repository shares: where things are, how they speak, how they skip and fail.
 #
-# Sourced, never run. Sets `root` (the checkout, wherever the script was called from) and nothing else that lasts; it
-# starts no process and leaves no file.
+# Sourced, never run. Sets `root` (the checkout, wherever the script was called from) and nothing else that lasts, but for
+# `failure`, what `fail` was told; it starts no process and leaves no file.
 #
 # Invariants:
 #  1. Exit codes mean the same everywhere: 0 passed, 1 failed, 77 skipped with its reason printed, 2 wrong usage.
@@ -20,6 +20,8 @@ head_line() { printf '\n== %s\n' "$*"; }
 warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 fail() {
+  # shellcheck disable=SC2034 # for who has a trap for the exit
+  failure=$*
   warn "$*"
   exit 1
 }

@@ -18,6 +18,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # The environment that a program under test is started with: env "${inject[@]}" PROGRAM.
 inject=()
 
+# The columns of compare_both's row.
+declare -A compat_row=()
+
 # Usage, first thing in a script: sandbox_enter "$@"
 sandbox_enter() {
   if [ -z "${EVENKEEL_SANDBOX:-}" ]; then
@@ -88,6 +91,7 @@ prove_bindings() {
   "$root/tools/bindings" --to "$library" "$scratch/$log".* >"$scratch/$log.proof" || result=bad
   sums=$(sed -n '$s/^bindings: //p' "$scratch/$log.proof")
   say "$program, $how: sd_event calls bound: $sums"
+  compat_row[bound]=$sums
   if [ -n "${EVENKEEL_ROWS:-}" ]; then
     printf '%s\t%s\t%s\t%s\n' "$program" "$how" "$sums" "$result" >>"$EVENKEEL_ROWS"
   fi
@@ -97,21 +101,80 @@ prove_bindings() {
   }
 }
 
-# compare_both PROGRAM LIBRARY BODY DID: BODY natively, then with LIBRARY preloaded, then the proof. BODY starts programs
-# with the environment in `inject`, may use $scratch/$round, and fails by `fail` or skips by `skip`; DID says in a few
-# words what has been shown when it returns.
+# compare_both PROGRAM LIBRARY BODY DID [PACKAGE]: BODY natively, then with LIBRARY preloaded, then the proof. BODY starts
+# programs with the environment in `inject`, may use $scratch/$round, and fails by `fail` or skips by `skip`; DID says in a
+# few words what has been shown when it returns. What fails natively says nothing about us: it is a skip.
+# With EVENKEEL_COMPAT_ROWS set, a row of the table of tools/compat is appended to that file, however it ends:
+# PROGRAM, version of PACKAGE, calls bound to ours and to others, native result, ours, wall and CPU time of both in seconds.
 compare_both() {
   local program=$1 library=$2 body=$3 did=$4
+  compat_row=([program]=$1 [version]=$(version_of "${5:-}"))
+  failure=""
   round=native
+  trap 'compare_ended $?' EXIT
+  inject_nothing native-bindings
   mkdir "$scratch/$round"
-  "$body"
+  measured "$body"
+  compat_row[native]=passed
   say "$program, as Debian ships it: $did"
   round=preloaded
   inject_library "$library" bindings
   mkdir "$scratch/$round"
-  "$body"
+  measured "$body"
   say "$program, preloaded: $did"
   prove_bindings "$program" preloaded "${library##*/}" bindings
+  compat_row[preloaded]=passed
+  trap - EXIT
+  compare_row
+}
+
+# The environment of a native round: the dynamic linker logs as much as in the other one, since that takes time.
+inject_nothing() {
+  inject=(LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT="$scratch/$1")
+}
+
+version_of() {
+  local unpacked=$root/build/unpacked/$1.version
+  if [ -z "$1" ]; then printf -- '-'; elif [ -r "$unpacked" ]; then cat "$unpacked"; else
+    dpkg-query -W -f '${Version}' "$1" 2>/dev/null || printf -- '-'
+  fi
+}
+
+# measured BODY: wall and CPU time of the round, the latter of all processes that were started in it and have been waited for.
+measured() {
+  local begin=${EPOCHREALTIME/./} before after
+  times >"$scratch/times"
+  before=$(cpu_of_children)
+  "$1"
+  times >"$scratch/times"
+  after=$(cpu_of_children)
+  compat_row[wall-$round]=$(seconds $((${EPOCHREALTIME/./} - begin)))
+  compat_row[cpu-$round]=$(seconds $((after - before)))
+}
+
+# In microseconds, from the last line of $scratch/times: within $(...), `times` would tell of a shell without children.
+cpu_of_children() {
+  awk -F '[ms ]+' '{ sum = 60000 * ($1 + $3) + 1000 * ($2 + $4) } END { printf "%d", 1000 * sum }' "$scratch/times"
+}
+
+seconds() { printf '%d.%03d' $(($1 / 1000000)) $(($1 / 1000 % 1000)); }
+
+# Upon an exit before the end of compare_both.
+compare_ended() {
+  local code=$1 verdict=failed
+  [ "$code" -ne 77 ] || verdict=skipped
+  compat_row[$round]=$verdict
+  compare_row
+  if [ "$round" = native ] && [ "$code" -eq 1 ]; then skip "${compat_row[program]} fails natively: ${failure:-see above}"; fi
+}
+
+compare_row() {
+  [ -n "${EVENKEEL_COMPAT_ROWS:-}" ] || return 0
+  local column row=
+  for column in program version bound native preloaded wall-native wall-preloaded cpu-native cpu-preloaded; do
+    row+=$'\t'${compat_row[$column]:--}
+  done
+  printf '%s\n' "${row#?}" >>"$EVENKEEL_COMPAT_ROWS"
 }
 
 # The library argument of a compat test: an absolute path, since the test changes directories.
