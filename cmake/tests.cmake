@@ -142,3 +142,4 @@ if(EVENKEEL_PLAIN_BUILD AND CMOCKA_FOUND AND SYSTEMD_FOUND)
 endif()
 
 include(cmake/fuzz.cmake)
+include(cmake/compat.cmake)

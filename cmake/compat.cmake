@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+#
+# The programs of compat-tests/programs, which the tests in compat-tests/ start. Each is built as its author would:
+#   compat-NAME           against libsystemd alone
+#   compat-NAME-relinked  against the headers of Evenkeel and those of libsystemd, linked to libevenkeel in front of it
+# They lie beside the library, where compat-tests/lib/programs.sh finds them. What a program needs besides is named as
+# pkg-config modules; where one is missing the program is not built, and its test is skipped.
+
+function(evenkeel_compat_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 program "" "" "SOURCES;MODULES")
+  list(TRANSFORM program_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/compat-tests/programs/)
+  set(libraries "")
+  foreach(module IN LISTS program_MODULES)
+    string(MAKE_C_IDENTIFIER "COMPAT_${module}" found)
+    pkg_check_modules(${found} QUIET IMPORTED_TARGET ${module})
+    if(NOT ${found}_FOUND)
+      message(STATUS "${module} is missing: compat-${name} is not built")
+      return()
+    endif()
+    list(APPEND libraries PkgConfig::${found})
+  endforeach()
+  add_executable(compat-${name} ${program_SOURCES})
+  target_link_libraries(compat-${name} PRIVATE evenkeel_options ${libraries} PkgConfig::SYSTEMD)
+  add_executable(compat-${name}-relinked ${program_SOURCES})
+  target_link_libraries(compat-${name}-relinked PRIVATE evenkeel_options evenkeel ${libraries} PkgConfig::SYSTEMD)
+  foreach(program compat-${name} compat-${name}-relinked)
+    target_compile_definitions(${program} PRIVATE _GNU_SOURCE)
+  endforeach()
+endfunction()
+
+if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
+  evenkeel_compat_program(bus-service SOURCES bus_service.c)
+  evenkeel_compat_program(bus-client SOURCES bus_client.c bus_client_load.c)
+endif()

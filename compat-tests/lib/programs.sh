@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2154 # library, scratch and the like are set by sandbox.sh
+#
+# The programs written for compat-tests/, which cmake/compat.cmake builds beside the library: where they are, and their runs.
+#
+# Sourced after sandbox.sh.
+#
+# Invariants:
+#  1. A program is run in three rounds: as built against libsystemd alone ("native"), the same file with ours preloaded
+#     ("preloaded"), and built against our headers with our library in front of libsystemd ("relinked").
+#  2. Each round must print what the test expects, byte by byte: so the rounds are the same, and none is empty.
+
+# program_path NAME: prints the path of the program for this round.
+program_path() {
+  local path=${library%/*}/compat-$1
+  [ "$round" != relinked ] || path+=-relinked
+  printf '%s\n' "$path"
+}
+
+# programs_require NAME...: after library_argument.
+programs_require() {
+  local name
+  for name in "$@"; do
+    [ -x "${library%/*}/compat-$name" ] || skip "compat-$name was not built beside the library (see tools/setup --for test)"
+  done
+}
+
+# compare_three PROGRAM LIBRARY BODY DID: compare_both, then the relinked round.
+compare_three() {
+  local program=$1 library=$2 body=$3 did=$4
+  compare_both "$@"
+  round=relinked
+  mkdir "$scratch/$round"
+  inject=(LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT="$scratch/relinked-bindings")
+  "$body"
+  say "$program, relinked: $did"
+  prove_bindings "$program" relinked "${library##*/}" relinked-bindings
+}
+
+# expect_output FILE: its bytes are those of standard input.
+expect_output() {
+  local difference
+  difference=$(diff - "$1") || fail "($round) ${1##*/}: not as expected: $difference; $(tail -n 5 "$1".err 2>/dev/null)"
+}
+
+# run_program NAME OUTPUT ARGUMENT...: its output is in OUTPUT, what it complains of in OUTPUT.err; returns its exit code.
+run_program() {
+  local name=$1 output=$2
+  shift 2
+  env "${inject[@]}" "$(program_path "$name")" "$@" >"$output" 2>"$output.err" </dev/null
+}
