@@ -10,6 +10,7 @@
 #  1. After sandbox_enter the script is process 1 of its own network, mount, PID, UTS and IPC namespaces: every port is
 #     free, and whatever it starts or mounts is gone when it exits, however it exits. It needs root, or the right to
 #     make a user namespace; where both are refused the test is skipped with the kernel's reason.
+#     The clock belongs to no namespace: nothing in here has the capability to set it.
 #  2. `scratch` is on a tmpfs of these namespaces: nothing has to be removed.
 #  3. Nothing waits for a fixed time: wait_for ends when the condition holds or the process that should bring it about
 #     is dead. A test that hangs is ended by the time limit of whoever runs it (ctest), and its namespaces with it.
@@ -25,6 +26,7 @@ declare -A compat_row=()
 sandbox_enter() {
   if [ -z "${EVENKEEL_SANDBOX:-}" ]; then
     have unshare || skip "unshare is missing (package util-linux)"
+    have setpriv || skip "setpriv is missing (package util-linux)"
     have ip || skip "ip is missing (package iproute2)"
     [ -e /proc/self/ns/mnt ] || skip "/proc is not mounted"
     local flags=(-n -m -p -u -i -f --kill-child) mounts=private reason
@@ -36,7 +38,8 @@ sandbox_enter() {
         reason=$(unshare "${flags[@]}" true 2>&1) || skip "no right to make namespaces: $reason"
       fi
     fi
-    EVENKEEL_SANDBOX=$mounts exec unshare "${flags[@]}" --propagation "$mounts" "$BASH" "$0" "$@"
+    EVENKEEL_SANDBOX=$mounts exec unshare "${flags[@]}" --propagation "$mounts" \
+      setpriv --bounding-set -sys_time "$BASH" "$0" "$@"
   fi
   [ "$EVENKEEL_SANDBOX" = private ] || make_mounts_private
   unset EVENKEEL_SANDBOX
@@ -134,10 +137,8 @@ inject_nothing() {
 }
 
 version_of() {
-  local unpacked=$root/build/unpacked/$1.version
-  if [ -z "$1" ]; then printf -- '-'; elif [ -r "$unpacked" ]; then cat "$unpacked"; else
-    dpkg-query -W -f '${Version}' "$1" 2>/dev/null || printf -- '-'
-  fi
+  if [ -n "$1" ]; then dpkg-query -W -f '${Version}\n' "$1" 2>/dev/null | grep . && return; fi
+  cat "$root/build/unpacked/$1.version" 2>/dev/null || printf -- '-\n'
 }
 
 # measured BODY: wall and CPU time of the round, the latter of all processes that were started in it and have been waited for.

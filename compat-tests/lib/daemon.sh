@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2154 # scratch, round and the like are set by sandbox.sh
+#
+# Daemons of systemd without a systemd: where they are, directories of their own for what they write, and their start and end.
+#
+# Sourced after sandbox.sh. daemon_require before sandbox_enter.
+#
+# Invariants:
+#  1. A daemon is Debian's binary: the installed one, or the one that tools/setup has unpacked below build/unpacked.
+#  2. It sees a copy of the machine's /etc and empty state directories, on the tmpfs of the namespaces.
+#  3. It must live until daemon_stop, and then end with 0 upon SIGTERM. What it printed is in $scratch/$round/NAME.log, with
+#     what LD_DEBUG does not tell; its end is waited for, so that its time counts.
+
+# daemon_path PATH PACKAGE: prints where a file of a package is.
+daemon_path() {
+  if [ -e "$1" ]; then printf '%s\n' "$1"; elif [ -e "$root/build/unpacked/$1" ]; then
+    printf '%s\n' "$root/build/unpacked/$1"
+  else
+    return 1
+  fi
+}
+
+# daemon_require NAME PACKAGE: sets `daemon`, the path of /lib/systemd/NAME.
+daemon_require() {
+  daemon=$(daemon_path "/lib/systemd/$1") || skip "/lib/systemd/$1 is missing (package $2; tools/setup unpacks it)"
+}
+
+# Anew in each round: a copy of the machine's /etc, and nothing where daemons keep their state.
+daemon_directories() {
+  local directory copy=$scratch/$round/etc
+  umount /etc 2>/dev/null || true
+  mkdir "$copy"
+  cp -a /etc/. "$copy"
+  mount --bind "$copy" /etc
+  for directory in /var/lib/systemd /var/log /tmp; do
+    umount "$directory" 2>/dev/null || true
+    [ ! -d "$directory" ] || mount -t tmpfs -o mode=755 tmpfs "$directory"
+  done
+  mkdir -p /run/systemd
+}
+
+# daemon_start [VARIABLE=VALUE...] [COMMAND...] PROGRAM [ARGUMENT...]: sets daemon_pid and daemon_log.
+daemon_start() {
+  daemon_log=$scratch/$round/daemon.log
+  env "${inject[@]}" "$@" >>"$daemon_log" 2>&1 </dev/null &
+  daemon_pid=$!
+}
+
+# daemon_stop: SIGTERM must end it with 0.
+daemon_stop() {
+  local code=0
+  kill -TERM "$daemon_pid" 2>/dev/null || fail "($round) the daemon is gone: $(tail -n 5 "$daemon_log")"
+  wait "$daemon_pid" || code=$?
+  [ "$code" -eq 0 ] || fail "($round) the daemon exited with $code: $(tail -n 5 "$daemon_log")"
+}
+
+# expect WANTED COMMAND...: what the command prints contains WANTED.
+expect() {
+  local wanted=$1 got
+  shift
+  got=$("$@" 2>&1) || true
+  [[ $got == *"$wanted"* ]] || fail "($round) $*: expected '$wanted', got '$got'; $(tail -n 5 "$daemon_log")"
+}
+
+# must COMMAND...: it succeeds.
+must() {
+  local got
+  got=$("$@" 2>&1) || fail "($round) $*: '$got'; $(tail -n 5 "$daemon_log")"
+}
+
+# --- Daemons that are services on the bus (after lib/bus.sh) ---
+
+# bus_daemon_main SCRIPT-ARGUMENTS... -- NAME PACKAGE SERVICE INTERFACE BODY DID: a test of such a daemon. BODY asks it by
+# `call METHOD ...` and `property NAME`; both rounds have a bus of their own, which runs on the same loop as the daemon.
+bus_daemon_main() {
+  local arguments=()
+  while [ "$1" != -- ]; do arguments+=("$1") && shift; done
+  shift
+  daemon_require "$1" "$2"
+  bus_require
+  sandbox_enter "${arguments[@]}"
+  library_argument "${arguments[@]}"
+  bus_service=org.freedesktop.$3 bus_object=/org/freedesktop/$3 bus_interface=org.freedesktop.$4 bus_body=$5
+  compare_both "$1" "$library" bus_daemon_run "$6" "$2"
+}
+
+bus_daemon_run() {
+  local code=0
+  daemon_directories
+  bus_start "$scratch/$round/bus.log" "${inject[@]}"
+  daemon_start "$daemon"
+  wait_for "$daemon_pid" bus_name_taken || fail "($round) it died: $(tail -n 5 "$daemon_log")"
+  "$bus_body"
+  daemon_stop
+  bus_stop || code=$?
+  [ "$code" -eq 0 ] || fail "($round) the bus exited with $code: $(tail -n 5 "$scratch/$round/bus.log")"
+}
+
+# Has the daemon its name on the bus?
+bus_name_taken() {
+  busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus NameHasOwner s "$bus_service" | grep -q true
+}
+
+call() { busctl call "$bus_service" "$bus_object" "$bus_interface" "$@"; }
+property() { busctl get-property "$bus_service" "$bus_object" "$bus_interface" "$@"; }
