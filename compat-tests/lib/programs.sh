@@ -43,6 +43,12 @@ expect_output() {
   difference=$(diff - "$1") || fail "($round) ${1##*/}: not as expected: $difference; $(tail -n 5 "$1".err 2>/dev/null)"
 }
 
+# The same for what two processes have written to one file: the order of the lines does not count.
+expect_sorted() {
+  sort -o "$1" "$1"
+  expect_output "$1"
+}
+
 # run_program NAME OUTPUT ARGUMENT...: its output is in OUTPUT, what it complains of in OUTPUT.err; returns its exit code.
 run_program() {
   local name=$1 output=$2

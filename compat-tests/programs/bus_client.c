@@ -11,7 +11,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -175,16 +174,6 @@ static int on_member_end(sd_event_source* source, const siginfo_t* info, void* u
   return 0;
 }
 
-static pid_t start(const char* program, const char* argument) {
-  fflush(stdout);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    execl(program, program, argument, NULL);
-    _exit(127);
-  }
-  return MUST(pid);
-}
-
 static uint32_t count_peers(struct Client* c) {
   uint32_t n;
   MUST(sd_bus_get_property_trivial(c->bus, c->destination, SERVICE_PATH, SERVICE_INTERFACE, "Peers", NULL, 'u', &n));
@@ -218,30 +207,8 @@ static int be_member(struct Client* c) {
   return sd_event_loop(c->event);
 }
 
-static int on_service_end(sd_event_source* source, const siginfo_t* info, void* userdata) {
-  (void)userdata;
-  EXPECT(info->si_code == CLD_EXITED);
-  return sd_event_exit(sd_event_source_get_event(source), info->si_status);
-}
-
-static void connect_to(struct Client* c, const char* service) {
-  if (!service) {
-    c->destination = SERVICE_NAME;
-    MUST(sd_bus_open_system(&c->bus));
-  } else {
-    int fds[2];
-    char number[16];
-    EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    fcntl(fds[1], F_SETFD, 0);
-    snprintf(number, sizeof(number), "%d", fds[1]);
-    MUST(sd_event_add_child(c->event, NULL, start(service, number), WEXITED, on_service_end, NULL));
-    close(fds[1]);
-    MUST(sd_bus_new(&c->bus));
-    MUST(sd_bus_set_fd(c->bus, fds[0], fds[0]));
-    MUST(sd_bus_negotiate_fds(c->bus, 1));
-    MUST(sd_bus_start(c->bus));
-  }
-  MUST(sd_bus_attach_event(c->bus, c->event, SD_EVENT_PRIORITY_NORMAL));
+void run_until(struct Client* c, const bool* done) {
+  while (!*done) MUST(sd_event_run(c->event, UINT64_MAX));
 }
 
 int main(int argc, char** argv) {
@@ -267,9 +234,7 @@ int main(int argc, char** argv) {
   MUST(sd_bus_attach_event(c.bus, c.event, SD_EVENT_PRIORITY_IDLE));
   many_calls(&c);
   many_signals(&c);
-  sd_bus_flush_close_unref(c.bus);
-  // The service that was started here ends, as its connection is gone.
-  if (service) printf("service: ended with %d\n", sd_event_loop(c.event));
+  disconnect(&c);
   sd_event_unref(c.event);
   return EXIT_SUCCESS;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The client of bus-service: what its parts share. bus_client.c has one call at a time and the peers, bus_client_load.c
- * many at once.
+ * The clients of bus-service: what their parts share. bus_connect.c finds or starts the service, bus_client.c makes one
+ * call at a time and has the peers, bus_client_load.c calls many at once. A client drives its loop as it likes.
  *
  * Invariants:
  *  1. A step of the client begins with nothing pending and runs the loop, one iteration at a time, until what it has
@@ -21,11 +21,8 @@ struct Client {
   sd_event* event;
   sd_bus* bus;
   const char* destination; /* NULL where there is no bus between the two */
+  bool service_ended;
 };
-
-static inline void run_until(struct Client* c, const bool* done) {
-  while (!*done) MUST(sd_event_run(c->event, UINT64_MAX));
-}
 
 static inline sd_bus_message* new_call(struct Client* c, const char* method) {
   sd_bus_message* call = NULL;
@@ -38,6 +35,15 @@ static inline uint64_t monotonic_usec(void) {
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
+
+/* The program's own way to drive the loop. */
+void run_until(struct Client* client, const bool* done);
+
+/* With the path of the service: starts it, on the other end of a socket pair. Else it is on the system bus. */
+void connect_to(struct Client* client, const char* service);
+/* And, where the service was started by connect_to, waits for its end. */
+void disconnect(struct Client* client);
+pid_t start(const char* program, const char* argument);
 
 void many_calls(struct Client* client);
 void many_late_answers(struct Client* client);
