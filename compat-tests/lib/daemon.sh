@@ -31,6 +31,8 @@ daemon_directories() {
   umount /etc 2>/dev/null || true
   mkdir "$copy"
   cp -a /etc/. "$copy"
+  # As a machine that has been set up, but not as this one.
+  printf '%032d\n' 1 >"$copy/machine-id"
   mount --bind "$copy" /etc
   for directory in /var/lib/systemd /var/log /tmp; do
     umount "$directory" 2>/dev/null || true
