@@ -82,6 +82,12 @@ listens() {
     'index($2, port) == length($2) - 4 && $4 == state { found = 1 } END { exit !found }' "/proc/self/net/$protocol"
 }
 
+# compile_program NAME: compat-tests/programs/NAME.c, which needs nothing but libc, to $scratch/NAME.
+compile_program() {
+  have cc || skip "no C compiler"
+  cc -O1 -std=gnu11 -Wall -Werror "$root/compat-tests/programs/$1.c" -o "$scratch/$1"
+}
+
 # Fills `inject`, the environment that puts library $1 in front and logs every binding to $scratch/$2.PID.
 inject_library() {
   inject=(LD_PRELOAD="$1" LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT="$scratch/$2")

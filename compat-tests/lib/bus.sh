@@ -32,6 +32,8 @@ bus_start() {
     "$bus_launcher" --scope system --config-file "$scratch/bus.conf" >"$log" 2>&1 </dev/null &
   bus_pid=$!
   wait_for "$bus_pid" test -S "$bus" || fail "systemd-socket-activate died: $(cat "$log")"
+  # For programs that run as another user.
+  chmod 666 "$bus"
 }
 
 # SIGTERM; returns the launcher's exit code.

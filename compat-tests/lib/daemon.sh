@@ -41,10 +41,14 @@ daemon_directories() {
   mkdir -p /run/systemd
 }
 
-# daemon_start [VARIABLE=VALUE...] [COMMAND...] PROGRAM [ARGUMENT...]: sets daemon_pid and daemon_log.
+# The command that starts it as another user, if it is to be one: it must not see the environment of `inject`, since the log of
+# the dynamic linker would be its file then.
+daemon_as=()
+
+# daemon_start [VARIABLE=VALUE...] PROGRAM [ARGUMENT...]: sets daemon_pid and daemon_log.
 daemon_start() {
   daemon_log=$scratch/$round/daemon.log
-  env "${inject[@]}" "$@" >>"$daemon_log" 2>&1 </dev/null &
+  "${daemon_as[@]}" env "${inject[@]}" "$@" >>"$daemon_log" 2>&1 </dev/null &
   daemon_pid=$!
 }
 
@@ -87,12 +91,21 @@ bus_daemon_main() {
 }
 
 bus_daemon_run() {
-  local code=0
   daemon_directories
-  bus_start "$scratch/$round/bus.log" "${inject[@]}"
-  daemon_start "$daemon"
-  wait_for "$daemon_pid" bus_name_taken || fail "($round) it died: $(tail -n 5 "$daemon_log")"
+  bus_daemon_start "$daemon"
   "$bus_body"
+  bus_daemon_stop
+}
+
+# bus_daemon_start COMMAND...: the bus, and the daemon, until it has the name $bus_service.
+bus_daemon_start() {
+  bus_start "$scratch/$round/bus.log" "${inject[@]}"
+  daemon_start "$@"
+  wait_for "$daemon_pid" bus_name_taken || fail "($round) it died: $(tail -n 5 "$daemon_log")"
+}
+
+bus_daemon_stop() {
+  local code=0
   daemon_stop
   bus_stop || code=$?
   [ "$code" -eq 0 ] || fail "($round) the bus exited with $code: $(tail -n 5 "$scratch/$round/bus.log")"
