@@ -169,10 +169,12 @@ seconds() { printf '%d.%03d' $(($1 / 1000000)) $(($1 / 1000 % 1000)); }
 # Upon an exit before the end of compare_both.
 compare_ended() {
   local code=$1 verdict=failed
+  # 0 is the exit code of the last command when a signal ends the script; that is nobody's fault and no result.
+  [ "$code" -ne 0 ] || return 0
   [ "$code" -ne 77 ] || verdict=skipped
   compat_row[$round]=$verdict
   compare_row
-  if [ "$round" = native ] && [ "$code" -eq 1 ]; then skip "${compat_row[program]} fails natively: ${failure:-see above}"; fi
+  if [ "$round" = native ] && [ "$verdict" = failed ]; then skip "${compat_row[program]} fails natively: ${failure:-see above}"; fi
 }
 
 compare_row() {
