@@ -41,6 +41,12 @@ daemon_directories() {
   mkdir -p /run/systemd
 }
 
+# daemon_user NAME: a user as the daemon's package would have made it, in the copy of /etc.
+daemon_user() {
+  getent passwd "$1" >/dev/null || printf '%s:x:61000:61000::/:/usr/sbin/nologin\n' "$1" >>/etc/passwd
+  getent group "$1" >/dev/null || printf '%s:x:61000:\n' "$1" >>/etc/group
+}
+
 # The command that starts it as another user, if it is to be one: it must not see the environment of `inject`, since the log of
 # the dynamic linker would be its file then.
 daemon_as=()
