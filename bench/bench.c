@@ -98,7 +98,10 @@ const struct LoopOps* bench_loop(const struct Options* options) {
   return ops;
 }
 
+static struct Run* the_run;
+
 void* bench_create(const struct LoopOps* ops, struct Run* run) {
+  the_run = run;
   run->now = bench_usec();
   run->loop = ops->create(run);
   bench_check(run->loop != NULL, "making the loop");
@@ -149,6 +152,7 @@ uint64_t bench_cpu_nsec(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 __attribute__((noinline)) long bench_measured(BenchBody body, void* state, long n) { return body(state, n); }
 
 double bench_once(BenchBody body, void* state, long n) {
+  if (the_run) the_run->last = true;
   const uint64_t begin = bench_cpu_nsec();
   const long done = bench_measured(body, state, n);
   return (double)(bench_cpu_nsec() - begin) / (double)done;

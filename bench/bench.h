@@ -68,7 +68,8 @@ static inline uint64_t bench_random(uint64_t bound) {
 // Does about `n` operations and returns how many they were.
 typedef long (*BenchBody)(void* state, long n);
 
-// Nanoseconds an operation, by the rules above; or just once, without warm-up, for what cannot be repeated.
+// Nanoseconds an operation, by the rules above; or just once, without warm-up, for what cannot be repeated. Nothing may
+// be run after either: the loop may be at its end.
 double bench_measure(const struct Options* options, BenchBody body, void* state);
 double bench_once(BenchBody body, void* state, long n);
 

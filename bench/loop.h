@@ -25,6 +25,7 @@ struct Run {
   uint64_t now;       // See 3.
   uint64_t accuracy;  // Of timers, where the loop knows such a thing; 0 is its default.
   bool priorities;    // Signal sources are to go before all others, if the loop can do that.
+  bool last;          // `run` is called for the last time, so the loop may end for good.
   void* loop;         // The back end's, for `stop`.
   void (*stop)(void* loop);
 };
