@@ -54,6 +54,7 @@ enum class Call : uint8_t {
   kClockGettime,
   kSignalfd,
   kSigmask,
+  kSigpending,
   kRead,
   kWrite,
   kOpen,
@@ -173,6 +174,12 @@ inline int signalfd(int fd, const sigset_t& mask) {
 inline int change_sigmask(int how, const sigset_t* set, sigset_t* old) {
   if (const int injected = fault(Call::kSigmask); injected < 0) return injected;
   return -::pthread_sigmask(how, set, old);
+}
+
+// The blocked signals that wait for this thread or its process: what a signalfd of theirs would be ready for.
+inline int sigpending(sigset_t* ret) {
+  ::sigemptyset(ret);  // The kernel fills in its part only.
+  return run(Call::kSigpending, [&] { return ::sigpending(ret); });
 }
 
 inline ssize_t read(int fd, void* buffer, size_t size) {

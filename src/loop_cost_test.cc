@@ -41,7 +41,46 @@ TEST_F(LoopCost, a_better_signal_source_costs_one_small_question_for_each_dispat
   EXPECT_EQ(loop_->run(0), 1);
   test::Faults faults;
   run(49);
-  expect_calls(faults, 0, 49);
+  expect_calls(faults, 0, 0, 49);
+}
+
+TEST_F(LoopCost, better_signals_and_a_few_better_descriptors_cost_a_small_question_each) {
+  keep_signal(say("S"), -2);
+  keep(add_io(event_fd().fd(), say("i"), -1));
+  keep_ready(10);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  run(4);
+  expect_calls(faults, 0, 4, 4);
+  EXPECT_EQ(::raise(SIGUSR1), 0);
+  run(1);
+  EXPECT_EQ(said_, ".....S");
+}
+
+TEST_F(LoopCost, a_better_real_time_signal_goes_first_too) {
+  Source* source = nullptr;
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGRTMAX);
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &mask, nullptr), 0);
+  ASSERT_EQ(SignalSource::add(*loop_, &source, SIGRTMAX, test::Handler::signal, say("R")), 0);
+  keep(with_priority(source, -1));
+  keep_ready(10);
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(::raise(SIGRTMAX), 0);
+  run(2);
+  EXPECT_EQ(said_, ".R.");
+}
+
+TEST_F(LoopCost, a_kernel_that_does_not_tell_which_signals_wait_is_asked_by_epoll) {
+  keep_signal(say("S"), -1);
+  keep_ready(10);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  faults.fail(Call::kSigpending, -EPERM);
+  EXPECT_EQ(::raise(SIGUSR1), 0);
+  run(2);
+  EXPECT_EQ(said_, ".S.");
 }
 
 TEST_F(LoopCost, worse_sources_cost_nothing_while_better_ones_are_pending) {

@@ -64,10 +64,11 @@ class DispatchTest : public LoopTest {
   void run(int n) {
     for (int i = 0; i < n; ++i) ASSERT_EQ(loop_->run(kForever), 1);
   }
-  void expect_calls(const Faults& faults, int n_epoll_waits, int n_polls) {
+  void expect_calls(const Faults& faults, int n_epoll_waits, int n_polls, int n_sigpendings = 0) {
     EXPECT_EQ(faults.n(kernel::Call::kEpollWait), n_epoll_waits);
     EXPECT_EQ(faults.n(kernel::Call::kPoll), n_polls);
-    EXPECT_EQ(faults.n_system_calls(), n_epoll_waits + n_polls) << "nothing else was asked";
+    EXPECT_EQ(faults.n(kernel::Call::kSigpending), n_sigpendings);
+    EXPECT_EQ(faults.n_system_calls(), n_epoll_waits + n_polls + n_sigpendings) << "nothing else was asked";
   }
 
  private:

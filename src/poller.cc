@@ -5,6 +5,7 @@
 
 #include "src/kernel.h"
 #include "src/loop.h"
+#include "src/signal_queue.h"
 
 namespace evenkeel {
 
@@ -214,6 +215,7 @@ int Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {
   Channel* channels[kFewFds];
   size_t n = 0;
   bool few = true;
+  bool signals = false;
   levels.for_each_better(bound, inclusive, [&](Level& level) {
     few = level.n_edge_triggered() == 0 && n + level.n_fds() <= kFewFds;
     if (!few) return false;
@@ -221,15 +223,19 @@ int Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {
       fds[n] = {source->fd_, static_cast<short>(source->wanted_), 0};
       sources[n] = source;
     }
-    for (Channel* channel = level.channels().front(); channel; channel = level.channels().next(*channel), ++n) {
+    for (Channel* channel = level.channels().front(); channel; channel = level.channels().next(*channel)) {
+      if (channel == level.signals) {
+        signals = true;
+        continue;
+      }
       fds[n] = {channel->fd(), POLLIN, 0};
       sources[n] = nullptr;
-      channels[n] = channel;
+      channels[n++] = channel;
     }
     return true;
   });
-  if (!few) return 0;
-  if (kernel::poll(fds, n, 0) <= 0) return 1;
+  if (!few || (signals && !ask_signals(levels, bound, inclusive))) return 0;
+  if (n == 0 || kernel::poll(fds, n, 0) <= 0) return 1;
   for (size_t i = 0; i < n; ++i) {
     // A closed descriptor may live on in the epoll set by a duplicate: ask epoll itself.
     if ((fds[i].revents & POLLNVAL) != 0) return 0;
@@ -241,6 +247,17 @@ int Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {
       channels[i]->on_ready(events);
   }
   return 1;
+}
+
+// What a signalfd is ready for can be asked for all of them at once, and without a look at any descriptor.
+bool Poller::ask_signals(Levels& levels, Priority bound, bool inclusive) {
+  sigset_t waiting;
+  if (kernel::sigpending(&waiting) < 0) return false;
+  levels.for_each_better(bound, inclusive, [&](Level& level) {
+    if (level.signals && level.signals->concerned(waiting)) level.signals->on_ready(EPOLLIN);
+    return true;
+  });
+  return true;
 }
 
 // The number of the descriptor stays, what it stands for is new: registrations that nobody can name are left behind.

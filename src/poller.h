@@ -143,6 +143,7 @@ class Poller {
   int add(WatchedSource& source, int fd, uint32_t events);
   int collect(Usec timeout);
   int collect_exactly(Usec timeout);
+  bool ask_signals(Levels& levels, Priority bound, bool inclusive);
   void deliver_one(uint64_t handle, uint32_t events);
   void rebuild();
 

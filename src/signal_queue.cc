@@ -82,6 +82,16 @@ void SignalQueue::unwatch_children() {
   if (--n_children_ == 0 && !source_watches_sigchld_) (void)change(SIGCHLD, false);
 }
 
+bool SignalQueue::concerned(const sigset_t& waiting) const {
+  // Not by sigandset and sigisemptyset, of which the latter (in glibc 2.36) does not see real-time signals.
+  static_assert(kSignals <= 65);
+  uint64_t ours = 0;
+  uint64_t theirs = 0;
+  ::memcpy(&ours, &mask_, sizeof(ours));
+  ::memcpy(&theirs, &waiting, sizeof(theirs));
+  return n_pending_ == 0 && (ours & theirs) != 0;
+}
+
 void SignalQueue::on_ready(uint32_t events) {
   (void)events;
   Loop& loop = level_.loop();

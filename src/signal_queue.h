@@ -42,6 +42,8 @@ class SignalQueue final : public Channel {
   void signal_pending() { ++n_pending_; }
   void signal_done() { --n_pending_; }
 
+  // Whether there is something to read among the signals that wait.
+  bool concerned(const sigset_t& waiting) const;
   void on_ready(uint32_t events) override;
 
  private:
