@@ -69,12 +69,12 @@ void ChildSource::detach(bool forked) {
 void ChildSource::destroy() {
   // A source may outlive its loop, and then be freed in a process that was forked meanwhile.
   if (own_process_ && !gone_ && Process::is(owner_)) end_process();
-  if (own_pidfd_ && fd_ >= 0) (void)kernel::close(fd_);
+  if (owns_fd() && fd_ >= 0) (void)kernel::close(fd_);
   dispose(this);
 }
 
 void ChildSource::end_process() {
-  int r = own_pidfd_ && fd_ >= 0 ? kernel::pidfd_send_signal(fd_, SIGKILL, nullptr) : -ENOSYS;
+  int r = owns_fd() && fd_ >= 0 ? kernel::pidfd_send_signal(fd_, SIGKILL, nullptr) : -ENOSYS;
   if (r == -ENOSYS) r = kernel::kill(pid_, SIGKILL);
   siginfo_t info = {};
   while (r >= 0 && wait_for(&info, WEXITED) == -EINTR) continue;

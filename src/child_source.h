@@ -42,8 +42,8 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
 
   pid_t pid() const { return pid_; }
   int pidfd() const { return fd_; }
-  bool own_pidfd() const { return own_pidfd_; }
-  void set_own_pidfd(bool own) { own_pidfd_ = own; }
+  bool own_pidfd() const { return owns_fd(); }
+  void set_own_pidfd(bool own) { own_fd(own); }
   bool own_process() const { return own_process_; }
   void set_own_process(bool own) { own_process_ = own; }
 
@@ -72,9 +72,9 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
       : WatchedSource(Kind::kChild, {.rate_limitable = false}, Enabled::kOneshot),
         pid_(pid),
         options_(options),
-        own_pidfd_(own_pidfd),
         callback_(callback) {
     fd_ = pidfd;
+    own_fd(own_pidfd);
   }
 
   static int add_new(Loop& loop, Source** ret, pid_t pid, int pidfd, bool own, int options, Callback callback,
@@ -88,7 +88,6 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
 
   const pid_t pid_;
   const int options_;
-  bool own_pidfd_;
   bool own_process_ = false;
   bool gone_ = false;
   const Callback callback_;

@@ -98,7 +98,7 @@ void Clock::insert(TimeSource& timer) {
 }
 
 void Clock::place(TimeSource& timer, bool alike) {
-  timer.not_before_ = timer.time_;
+  timer.set_not_before(timer.time_);
   if (alike) {
     alike_.push(timer);
   } else {
@@ -120,8 +120,8 @@ bool Clock::is_alike(const TimeSource& timer) { return !timer.HeapNode<LatestTag
 
 void Clock::set_time(TimeSource& timer, Usec time) {
   timer.time_ = time;
-  if (time >= timer.not_before_) return;
-  timer.not_before_ = time;
+  if (time >= timer.not_before()) return;
+  timer.set_not_before(time);
   if (is_alike(timer)) {
     alike_.decreased(timer);
   } else {
@@ -135,7 +135,7 @@ template <typename Heap>
 TimeSource* Clock::first(Heap& heap) {
   for (;;) {
     TimeSource* top = heap.top();
-    if (!top || top->not_before_ == top->time_) return top;
+    if (!top || top->not_before() == top->time_) return top;
     const bool alike = is_alike(*top);
     erase(*top);
     place(*top, alike);

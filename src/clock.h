@@ -14,8 +14,8 @@
 // Invariants:
 //  1. A timer is in `alike_`, or in both of `earliest_` and `latest_`, if and only if it is armed and not pending. In
 //     `alike_` all have the accuracy `accuracy_`.
-//  2. The heaps are ordered by `TimeSource::not_before_`, which is at most the timer's time. Who looks at a top settles
-//     it before: its `not_before_` is its time then, and so it is the first of all.
+//  2. The heaps are ordered by `TimeSource::not_before`, which is at most the timer's time. Who looks at a top settles
+//     it before: its `not_before` is its time then, and so it is the first of all.
 //  3. `programmed_` is what the timerfd holds: kForever when it is disarmed, kFired when it has fired and is readable
 //     still.
 //

@@ -271,10 +271,15 @@ void InotifySource::disarm() { level().inotify->disarm(); }
 
 int InotifySource::fire() {
   dispatched_ = &inode_->queue;
+  // The callback may free the last source of the level, and with it what the event was read into.
+  Levels& levels = level().owner();
+  Level& held = level();
+  levels.hold(held);
   const int r = callback_ ? callback_(this, dispatched_->head(), userdata) : loop()->exit_by_default(*this);
-  // The source may be free of its inode by now; the queue is held by the dispatch.
+  // The source may be free of its inode by now.
   dispatched_->done();
   dispatched_ = nullptr;
+  levels.release(held);
   return r;
 }
 

@@ -19,10 +19,10 @@ int IoSource::add(Loop& loop, Source** ret, int fd, uint32_t events, Callback ca
 
 void IoSource::on_ready(uint32_t events) {
   if (is_pending()) {
-    revents_ |= events;
+    revents_ = static_cast<uint16_t>(revents_ | events);
     return;
   }
-  revents_ = events;
+  revents_ = static_cast<uint16_t>(events);
   pend(loop()->reported_again(*this));
 }
 
@@ -43,14 +43,14 @@ int IoSource::set_fd(int fd) {
   if (fd == fd_) return 0;
   const int old = fd_;
   if (const int r = change_fd(fd); r < 0) return r;
-  if (own_fd_) (void)kernel::close(old);
+  if (owns_fd()) (void)kernel::close(old);
   return 0;
 }
 
 void IoSource::detach(bool forked) {
   (void)forked;
   loop()->poller().forget(*this);
-  if (own_fd_) (void)kernel::close(fd_);
+  if (owns_fd()) (void)kernel::close(fd_);
 }
 
 }  // namespace evenkeel

@@ -24,8 +24,8 @@ class IoSource final : public WatchedSource {
   int set_events(uint32_t events);
   int set_fd(int fd);
 
-  bool own_fd() const { return own_fd_; }
-  void set_own_fd(bool own) { own_fd_ = own; }
+  bool own_fd() const { return owns_fd(); }
+  void set_own_fd(bool own) { WatchedSource::own_fd(own); }
 
   int arm() override { return watch(events_); }
   void disarm() override { unwatch(); }
@@ -45,9 +45,8 @@ class IoSource final : public WatchedSource {
     fd_ = fd;
   }
 
-  uint32_t events_;
-  uint32_t revents_ = 0;
-  bool own_fd_ = false;
+  EventMask events_;
+  uint16_t revents_ = 0;  // Of which EPOLLET is none.
   const Callback callback_;
 };
 

@@ -48,6 +48,7 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
 
   // The pending sources, first the one that has been pending longest.
   List<Source, SourcePendingTag>& pending() { return pending_; }
+  const List<Source, SourcePendingTag>& pending() const { return pending_; }
   // To the end of the queue; but of one report of the kernel, those that were in the report before it (`again`) stand
   // behind all others.
   void push_pending(Source& source, bool again);

@@ -52,6 +52,7 @@ class List {
   bool empty() const { return !head_.linked(); }
 
   T* front() { return at(head_.next_); }
+  const T* front() const { return const_cast<List*>(this)->front(); }
   T* back() { return at(head_.prev_); }
   T* next(T& element) { return at(static_cast<Node&>(element).next_); }
   T* prev(T& element) { return at(static_cast<Node&>(element).prev_); }

@@ -76,7 +76,7 @@ int Loop::prepare() {
 int Loop::begin_iteration() {
   if (exit_requested_) return pending_state();
   ++iteration_;
-  if (profile_) profile_->iteration(read_clock(CLOCK_MONOTONIC));
+  if (profile_) note_iteration();
   if (!prepares_.empty()) {
     state_ = State::kPreparing;
     run_prepare_callbacks();
@@ -88,7 +88,9 @@ int Loop::begin_iteration() {
   if (exit_requested_) return pending_state();
   if (inotifies_.any_buffered()) inotifies_.distribute();
   if (children_.due()) children_.look();
-  if (Level* best = levels_.best_pending()) {
+  if (const Level* best = levels_.best_pending()) {
+    ever_asked_ = true;
+    known_times_ = 0;
     if (const int r = look_for_better(*best); r < 0 && r != -EINTR) return r;
     return pending_state();
   }
@@ -98,6 +100,8 @@ int Loop::begin_iteration() {
   state_ = State::kArmed;
   return 0;
 }
+
+void Loop::note_iteration() { profile_->iteration(read_clock(CLOCK_MONOTONIC)); }
 
 int Loop::pending_state() {
   state_ = State::kPending;
@@ -116,16 +120,18 @@ void Loop::run_prepare_callbacks() {
 }
 
 // Something is pending. Asks only about what could be dispatched before it: nothing, mostly.
-int Loop::look_for_better(Level& best) {
+inline int Loop::look_for_better(const Level& best) {
   const Priority bound = best.priority();
   // What became pending since the kernel was asked is not known to be older than what the kernel has for us.
   const bool inclusive = best.pending().front()->pending_since() > asked_in_;
   const Level* armed = levels_.best_armed();
-  const bool fds_or_timers = armed && (armed->priority() < bound || (inclusive && armed->priority() == bound));
-  const bool own_timers = watchdog_.on() || rate_limits_.next_end() != kForever;
-  ever_asked_ = true;
-  stamp(false);
-  if (!fds_or_timers && !own_timers) return 0;
+  const bool better = armed && (armed->priority() < bound || (inclusive && armed->priority() == bound));
+  if (better) return ask_better(bound, inclusive);
+  after_asking();
+  return 0;
+}
+
+int Loop::ask_better(Priority bound, bool inclusive) {
   size_t n_fds = 0;
   size_t n_timers = 0;
   levels_.for_each_better(bound, inclusive, [&](Level& level) {
@@ -154,8 +160,9 @@ int Loop::ask_kernel(Usec timeout) {
   asked_before_in_ = asked_in_;
   asked_in_ = iteration_;
   ever_asked_ = true;
-  stamp(true);
-  pend_due_timers();
+  known_times_ = 0;
+  if (time_wanted_) (void)monotonic_now();
+  if (clocks_.in_use()) pend_due_timers();
   delivering_ = true;
   levels_.begin_report();
   poller_.deliver(n);
@@ -170,18 +177,21 @@ void Loop::look() {
 }
 
 void Loop::pend_due_timers() {
-  if (!clocks_.in_use()) return;
   for (Clock& clock : clocks_) {
     if (!clock.has_timers()) continue;
     Usec time = 0;
-    (void)now(clock.id(), &time);
+    time_now(clock.id(), &time);
     clock.pend_due(time);
   }
 }
 
 // What goes with every look at the world, whatever was found.
-void Loop::after_asking() {
+inline void Loop::after_asking() {
   if (children_.due()) children_.look();
+  if (rate_limits_.next_end() != kForever || watchdog_.on()) look_at_own_timers();
+}
+
+void Loop::look_at_own_timers() {
   if (rate_limits_.next_end() != kForever) {
     // Callbacks run in here: nobody may begin an iteration inside of this one.
     const State before = state_;
@@ -241,13 +251,12 @@ int Loop::dispatch_best() {
   return r;
 }
 
-int Loop::dispatch_source(Source& source) {
+// A limit counts real time, also where the caller was busy between `wait` and `dispatch`, as the reference does.
+bool Loop::admitted(RateLimit& limit) { return rate_limits_.admit(limit, current_time()); }
+
+inline int Loop::dispatch_source(Source& source) {
   RateLimit* limit = source.rate_limit();
-  // A limit counts real time, also where the caller was busy between `wait` and `dispatch`, as the reference does.
-  if (limit && limit->configured() && !rate_limits_.admit(*limit, current_time())) return 1;
-  // The callback may free the last source of the level, and with it what the event was read into.
-  Level& level = source.level();
-  levels_.hold(level);
+  if (limit && limit->configured() && !admitted(*limit)) return 1;
   source.unpend(true);
   const bool wakes_posts = source.wakes_posts();
   if (wakes_posts && !posts_.empty()) pend_posts();
@@ -255,7 +264,6 @@ int Loop::dispatch_source(Source& source) {
   call_source(source);  // `source` may be gone now.
   // A post source that the callback has added or turned on follows this dispatch, too.
   if (wakes_posts && !posts_.empty()) pend_posts();
-  levels_.release(level);
   return 1;
 }
 
@@ -263,7 +271,7 @@ void Loop::pend_posts() {
   for (PostSource* post = posts_.front(); post; post = posts_.next(*post)) post->pend();
 }
 
-void Loop::call_source(Source& source) {
+inline void Loop::call_source(Source& source) {
   source.dispatching_ = true;
   const int r = source.fire();
   source.dispatching_ = false;
@@ -360,33 +368,23 @@ void Loop::release_exit_signal(Source*& source) {
   source = nullptr;
 }
 
-// A new iteration has its time now, or (as nobody may want to know) when it is first asked for.
-void Loop::stamp(bool now) {
-  derived_[0] = derived_[1] = false;
-  stamped_ = now;
-  if (now) monotonic_ = read_clock(CLOCK_MONOTONIC);
-}
-
 // What the clock says. Never before the time of the iteration, which it becomes if that was not asked for yet: a rate
 // limit that counts from here ends no sooner than `now` and its interval say.
 Usec Loop::current_time() {
   const Usec current = read_clock(CLOCK_MONOTONIC);
-  if (!stamped_) {
-    monotonic_ = current;
-    stamped_ = true;
-  }
+  if ((known_times_ & kMonotonicKnown) == 0) monotonic_ = current;
+  known_times_ |= kMonotonicKnown;
   return current;
 }
 
-Usec Loop::monotonic_now() {
-  if (!stamped_) {
-    monotonic_ = read_clock(CLOCK_MONOTONIC);
-    stamped_ = true;
-  }
-  return monotonic_;
-}
+Usec Loop::monotonic_now() { return (known_times_ & kMonotonicKnown) != 0 ? monotonic_ : current_time(); }
 
 int Loop::now(clockid_t id, Usec* ret) {
+  time_wanted_ = true;
+  return time_now(id, ret);
+}
+
+int Loop::time_now(clockid_t id, Usec* ret) {
   if (id == CLOCK_REALTIME_ALARM) id = CLOCK_REALTIME;
   if (id == CLOCK_BOOTTIME_ALARM) id = CLOCK_BOOTTIME;
   if (!ever_asked_) {
@@ -400,11 +398,12 @@ int Loop::now(clockid_t id, Usec* ret) {
   }
   // The other clocks are not read at each wake-up: what they said then follows from how long ago that is.
   const size_t which = id == CLOCK_BOOTTIME;
-  if (!derived_[which]) {
+  const auto known = static_cast<uint8_t>(kRealtimeKnown << which);
+  if ((known_times_ & known) == 0) {
     const Usec passed = read_clock(CLOCK_MONOTONIC) - then;
     const Usec current = read_clock(id);
     realtime_and_boottime_[which] = current > passed ? current - passed : 0;
-    derived_[which] = true;
+    known_times_ |= known;
   }
   *ret = realtime_and_boottime_[which];
   return 0;

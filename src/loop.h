@@ -139,15 +139,19 @@ class Loop : public MadeHere {
   int iterate(Usec timeout);
 
   void run_prepare_callbacks();
-  int look_for_better(Level& best);
-  void stamp(bool now);
+  int look_for_better(const Level& best);
+  int ask_better(Priority bound, bool inclusive);
+  int time_now(clockid_t id, Usec* ret);
   Usec current_time();
   int ask(Usec timeout);
   int ask_kernel(Usec timeout);
   void pend_due_timers();
   void after_asking();
+  void look_at_own_timers();
   Window monotonic_window() const;
   int program_clocks();
+  [[gnu::noinline]] void note_iteration();
+  [[gnu::noinline]] bool admitted(RateLimit& limit);
   int dispatch_source(Source& source);
   int dispatch_exit();
   void call_source(Source& source);
@@ -161,8 +165,11 @@ class Loop : public MadeHere {
   bool exit_on_idle_ = false;
   bool lent_ = false;  // The descriptor is known outside.
   bool ever_asked_ = false;
-  bool stamped_ = false;     // `monotonic_` is of this iteration,
-  bool derived_[2] = {};     // and so are these of `realtime_and_boottime_`.
+  // Which of `monotonic_` and `realtime_and_boottime_` are of this iteration. They are read when they are asked for;
+  // but once a program has asked, at each wake-up.
+  static constexpr uint8_t kMonotonicKnown = 1, kRealtimeKnown = 2;
+  uint8_t known_times_ = 0;
+  bool time_wanted_ = false;
   bool delivering_ = false;  // The kernel's report is being handed out.
   int exit_code_ = 0;
   uint64_t process_ = 0;

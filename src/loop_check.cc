@@ -280,7 +280,7 @@ class LoopCheck {
       const auto check = [&](TimeSource& timer) {
         ++n_waiting;
         HOLDS(timer.clock_id() == clock.id());
-        HOLDS(timer.not_before_ <= timer.time_);
+        HOLDS(timer.not_before() <= timer.time_);
       };
       clock.earliest_.for_each(check);
       clock.alike_.for_each([&](TimeSource& timer) {

@@ -181,6 +181,18 @@ TEST_F(LoopCost, a_sleep_takes_one_look_at_the_clock) {
   expect_calls(faults, 10, 0);
 }
 
+TEST_F(LoopCost, the_clock_is_read_at_each_wake_up_once_a_program_has_asked_for_the_time) {
+  keep(add_io(event_fd().fd(), say("i")));
+  test::Faults faults;
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 0) << "nobody wanted to know";
+  Usec time = 0;
+  EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &time), 0);
+  faults.reset();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(loop_->run(0), 0);
+  EXPECT_EQ(faults.n(Call::kClockGettime), 10);
+}
+
 TEST_F(LoopCost, the_time_of_an_iteration_is_the_same_for_all_of_it_and_read_when_it_is_asked_for) {
   Usec first = 0;
   EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &first), 1) << "before the first iteration it is the current time";

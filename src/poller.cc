@@ -136,7 +136,7 @@ void Poller::flush() {
     }
     int r = control(EPOLL_CTL_MOD, *source, source->fd_, source->wanted_);
     if (r == -ENOENT) r = add(*source, source->fd_, source->wanted_);
-    source->registered_ = r < 0 ? 0 : source->wanted_;
+    source->registered_ = r < 0 ? EventMask() : source->wanted_;
     // The descriptor was closed while the source was OFF, and it is ON again: as it could not be watched, it is OFF.
     if (r < 0) (void)source->set_enabled(Enabled::kOff);
   }

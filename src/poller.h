@@ -30,6 +30,19 @@ namespace evenkeel {
 struct ChannelTag;
 struct StaleTag;
 
+// What epoll is asked for, in half the size: EPOLLET is the only bit above the lower 15 that we use.
+class EventMask {
+ public:
+  constexpr EventMask(uint32_t events = 0)
+      : bits_(static_cast<uint16_t>((events & kLower) | (events & EPOLLET) >> 16U)) {}
+  constexpr operator uint32_t() const { return (bits_ & kLower) | (bits_ & ~kLower) << 16U; }
+
+ private:
+  static constexpr uint32_t kLower = 0x7FFF;
+
+  uint16_t bits_;
+};
+
 // A source that watches a file descriptor.
 class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<WatchLevelTag> {
  public:
@@ -39,10 +52,9 @@ class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<
   virtual void on_ready(uint32_t events) { (void)events; }
 
   int move(Level& to) override;
-  WatchedSource* watched() final { return this; }
 
  protected:
-  using Source::Source;
+  WatchedSource(Kind kind, Traits traits, Enabled enabled) : Source(kind, with_fd(traits), enabled) {}
   ~WatchedSource() = default;
 
   // Registers for `events` (or changes them) and counts as armed at the level.
@@ -59,10 +71,17 @@ class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<
   friend class LoopCheck;
   friend class Poller;
 
-  uint32_t wanted_ = 0;
-  uint32_t registered_ = 0;
+  static constexpr Traits with_fd(Traits traits) {
+    traits.watched = true;
+    return traits;
+  }
+
   uint32_t registration_ = 0;  // Its number, which no other registration of the loop has.
+  EventMask wanted_;
+  EventMask registered_;
 };
+
+inline WatchedSource* Source::watched() { return traits_.watched ? static_cast<WatchedSource*>(this) : nullptr; }
 
 // A descriptor of ours.
 class Channel : public ListNode<ChannelTag>, public ListNode<LevelChannelTag> {

@@ -49,12 +49,14 @@ enum class Kind : uint8_t {
 
 enum class Enabled : int8_t { kOneshot = -1, kOff = 0, kOn = 1 };
 
-// What is special about a kind of source, of which the loop asks at every dispatch.
+// What is special about a kind of source: what can be said without a call, in a byte.
 struct Traits {
   bool rate_limitable : 1 = true;
   bool wakes_posts : 1 = true;
   bool keeps_loop_busy : 1 = true;  // For a loop that exits when it is idle.
   bool hears_unpended : 1 = false;  // `unpended` is to be called.
+  bool watched : 1 = false;         // It is a WatchedSource.
+  uint8_t variant : 3 = 0;          // Of meaning to the kind alone.
 };
 
 class Source : public ListNode<SourcePendingTag>, public MadeHere {
@@ -135,7 +137,6 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   // The source stops being pending: with `dispatched` its callback is next, else its event is dropped. It may be armed
   // still. See Traits.
   virtual void unpended(bool dispatched) { (void)dispatched; }
-  virtual WatchedSource* watched() { return nullptr; }
   // From now on another loop looks at the descriptor of ours.
   virtual void loop_lent() {}
 
@@ -144,6 +145,7 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   bool can_rate_limit() const { return traits_.rate_limitable; }
   bool wakes_posts() const { return traits_.wakes_posts; }
   bool keeps_loop_busy() const { return traits_.keeps_loop_busy; }
+  WatchedSource* watched();  // Null if it is none.
 
  protected:
   Source(Kind kind, Traits traits, Enabled enabled) : enabled_(enabled), kind_(kind), traits_(traits) {}
@@ -151,6 +153,13 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
 
   // The last step of every `add`: takes level and slot, then arms. On failure the object is destroyed.
   static int connect(Loop& loop, Source* source, bool floating);
+
+  uint8_t variant() const { return traits_.variant; }
+  bool owns_fd() const { return owns_fd_; }
+  void own_fd(bool own) { owns_fd_ = own; }
+  // A word for the kind to use while the source neither is pending nor keeps an event: then nobody asks since when.
+  uint64_t spare() const { return pending_since_; }
+  void set_spare(uint64_t value) { pending_since_ = value; }
 
  private:
   friend class Loop;
@@ -184,6 +193,7 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   bool limited_ : 1 = false;
   bool held_ : 1 = false;  // Was pending when it went over its rate limit.
   bool dispatching_ : 1 = false;
+  bool owns_fd_ : 1 = false;  // For the kinds that have one.
 };
 
 // --- Parts of every dispatch, which are not to cost calls. ---

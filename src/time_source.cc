@@ -47,7 +47,7 @@ int TimeSource::move(Level& to) {
   return 0;
 }
 
-Clock& TimeSource::clock() const { return loop()->clocks()[clock_]; }
+Clock& TimeSource::clock() const { return loop()->clocks()[variant()]; }
 
 void TimeSource::set_time(Usec time) {
   unpend();

@@ -25,7 +25,7 @@ class TimeSource final : public Source, public HeapNode<LatestTag>, public HeapN
   Usec time() const { return time_; }
   Usec accuracy() const { return accuracy_; }
   Usec latest() const { return saturating_add(time_, accuracy_); }
-  clockid_t clock_id() const { return Clocks::kIds[clock_]; }
+  clockid_t clock_id() const { return Clocks::kIds[variant()]; }
 
   // Both make a pending timer wait again.
   void set_time(Usec time);
@@ -46,29 +46,31 @@ class TimeSource final : public Source, public HeapNode<LatestTag>, public HeapN
   template <typename T>
   friend void dispose(T* object);
 
+  // The variant is which of `Clocks`. No pointer, as the source may outlive the loop.
   TimeSource(size_t clock, Usec time, Usec accuracy, Callback callback)
-      : Source(Kind::kTime, {.hears_unpended = true}, Enabled::kOneshot),
+      : Source(Kind::kTime, {.hears_unpended = true, .variant = static_cast<uint8_t>(clock & 7U)}, Enabled::kOneshot),
         time_(time),
         accuracy_(accuracy),
-        callback_(callback),
-        clock_(static_cast<uint8_t>(clock)) {}
+        callback_(callback) {}
 
   bool waits() const { return HeapNode<EarliestTag>::in_heap(); }
   Clock& clock() const;
 
-  Usec not_before_ = 0;  // The clock's: what its heaps know of `time_`.
+  // The clock's, while the timer is in its heaps: what these know of `time_`.
+  Usec not_before() const { return spare(); }
+  void set_not_before(Usec time) { set_spare(time); }
+
   Usec time_;
   Usec accuracy_;
   const Callback callback_;
-  const uint8_t clock_;  // Which of `Clocks`. No pointer, as the source may outlive the loop.
 };
 
 inline bool Clock::Earlier::operator()(const TimeSource& a, const TimeSource& b) const {
-  return a.not_before_ != b.not_before_ ? a.not_before_ < b.not_before_ : a.id() < b.id();
+  return a.not_before() != b.not_before() ? a.not_before() < b.not_before() : a.id() < b.id();
 }
 
 inline bool Clock::EndsEarlier::operator()(const TimeSource& a, const TimeSource& b) const {
-  return saturating_add(a.not_before_, a.accuracy_) < saturating_add(b.not_before_, b.accuracy_);
+  return saturating_add(a.not_before(), a.accuracy_) < saturating_add(b.not_before(), b.accuracy_);
 }
 
 }  // namespace evenkeel

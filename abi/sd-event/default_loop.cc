@@ -73,7 +73,7 @@ Cell* cell_of(const Loop& loop) { return loop.on_free == loop_ends ? static_cast
 
 Loop* default_loop() { return cell ? cell->loop : nullptr; }
 
-bool foreign_default(const Loop& loop) {
+bool is_foreign_default(const Loop& loop) {
   const Cell* its = cell_of(loop);
   return its && its != cell;
 }

@@ -38,8 +38,9 @@ namespace evenkeel::sd {
 // The default loop of this thread, or null.
 Loop* default_loop();
 
-// Whether the loop is the default one of another thread.
-bool foreign_default(const Loop& loop);
+// Whether the loop is the default one of another thread. Only default loops tell anybody of their end.
+bool is_foreign_default(const Loop& loop);
+inline bool foreign_default(const Loop& loop) { return loop.on_free && is_foreign_default(loop); }
 
 // The thread that made the loop as its default one; -ENXIO for any other loop.
 int default_thread(const Loop& loop, pid_t* ret);
