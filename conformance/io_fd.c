@@ -326,6 +326,75 @@ static void an_fd_closed_while_on_with_a_dup_left_is_served_until_its_source_is_
   sd_event_unref(loop);
 }
 
+// A loop opens descriptors for its timers, signals and watches when the first of these is added.
+static void an_fd_that_was_closed_may_be_reused_by_the_loop_itself(void** state) {
+  (void)state;
+  for (int freed = 0; freed <= 1; ++freed) {
+    for (int kind = 0; kind < 3; ++kind) {
+      sd_event* loop = make_loop();
+      int fd = make_eventfd(0);
+      struct Probe a = {.name = "a"}, b = {.name = "b"};
+      probe_io(loop, &a, fd, EPOLLIN);
+      assert_result(iterate(loop), 0);
+      if (freed)
+        free_probe(&a);
+      else
+        set_enabled(&a, SD_EVENT_OFF);
+      close(fd);
+      set_blocked(SIGRTMIN, true);
+      if (kind == 0) probe_time(loop, &b, CLOCK_MONOTONIC, clock_usec(CLOCK_MONOTONIC) + 2000);
+      if (kind == 1) probe_signal(loop, &b, SIGRTMIN);
+      if (kind == 2) probe_inotify(loop, &b, "/proc/self/exe", IN_OPEN);
+      if (kind == 1) assert_int_equal(kill(getpid(), SIGRTMIN), 0);
+      if (kind == 2) close(open_regular());
+      assert_result(sd_event_prepare(loop), 0);
+      assert_int_equal(fd_readable(loop, 10000), 1);
+      assert_result(sd_event_wait(loop, 0), 1);
+      assert_result(sd_event_dispatch(loop), 1);
+      free_probe(&b);
+      set_blocked(SIGRTMIN, false);
+      if (!freed) free_probe(&a);
+      sd_event_unref(loop);
+    }
+  }
+  assert_journal("b b b:20: b b b:20: ");
+}
+
+static void an_fd_may_be_watched_again_after_its_source_was_freed(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fd = make_eventfd(1);
+  struct Probe a = {.name = "a"}, b = {.name = "b"};
+  probe_io(loop, &a, fd, EPOLLIN);
+  iterate_times(loop, 1);
+  free_probe(&a);
+  probe_io(loop, &b, fd, EPOLLOUT);
+  iterate_times(loop, 1);
+  free_probe(&b);
+  assert_result(iterate(loop), 0);
+  probe_io(loop, &a, fd, EPOLLIN | EPOLLET);
+  iterate_times(loop, 1);
+  assert_result(iterate(loop), 0);
+  free_probe(&a);
+  // The same number, but another file, which is not ready.
+  close(fd);
+  int again = make_eventfd(0);
+  assert_int_equal(again, fd);
+  probe_io(loop, &b, again, EPOLLIN);
+  assert_result(iterate(loop), 0);
+  raise_eventfd(again);
+  iterate_times(loop, 1);
+  assert_journal("a b a b ");
+  free_probe(&b);
+  // And one that can't be watched.
+  close(again);
+  int regular = open_regular();
+  assert_int_equal(regular, fd);
+  assert_result(sd_event_add_io(loop, &b.source, regular, EPOLLIN, NULL, NULL), -EPERM);
+  close(regular);
+  sd_event_unref(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(fds_that_epoll_refuses_give_its_error),
@@ -342,6 +411,8 @@ int main(void) {
       recorded_test(a_dup_of_a_disabled_source_wakes_nobody),
       recorded_test(an_fd_closed_while_on_with_a_dup_left_does_not_spin_after_free),
       recorded_test(an_fd_closed_while_on_with_a_dup_left_is_served_until_its_source_is_off),
+      recorded_test(an_fd_that_was_closed_may_be_reused_by_the_loop_itself),
+      recorded_test(an_fd_may_be_watched_again_after_its_source_was_freed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

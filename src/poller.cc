@@ -144,6 +144,7 @@ void Poller::flush() {
 
 int Poller::add_channel(Channel& channel) {
   if (!events_.reserve(events_.size() + 8)) return -ENOMEM;
+  flush();  // The number may be that of a descriptor which was watched, and is to be removed.
   const int r = kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, EPOLLIN, handle(channel));
   if (r >= 0) channels_.push_back(channel);
   return r;
