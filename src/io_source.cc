@@ -49,8 +49,9 @@ int IoSource::set_fd(int fd) {
 
 void IoSource::detach(bool forked) {
   (void)forked;
+  if (!owns_fd()) return loop()->poller().leave(*this);
   loop()->poller().forget(*this);
-  if (owns_fd()) (void)kernel::close(fd_);
+  (void)kernel::close(fd_);
 }
 
 }  // namespace evenkeel

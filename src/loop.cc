@@ -336,6 +336,7 @@ void Loop::exit(int code) {
 int Loop::lend_fd() {
   if (!lent_) poller_.for_each_source([](Source& source) { source.loop_lent(); });
   lent_ = true;
+  poller_.share();
   return poller_.fd();
 }
 

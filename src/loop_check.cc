@@ -92,7 +92,7 @@ class LoopCheck {
     });
     HOLDS(n == count_sources(
                    [](Source& source) { return source.watched() && source.watched()->ListNode<StaleTag>::linked(); }));
-    if (poller.eager_) HOLDS(n == 0);
+    if (poller.eager_) HOLDS(n == 0 && poller.left_ < 0);
     walk(poller.channels_, [&](Channel& channel) { HOLDS(channel.fd() > 2); });
   }
 

@@ -65,7 +65,13 @@ int Poller::add(WatchedSource& source, int fd, uint32_t events) {
   const uint32_t before = source.registration_;
   last_registration_ = (last_registration_ + 1) & kRegistrationMask;
   source.registration_ = last_registration_;
-  const int r = control(EPOLL_CTL_ADD, source, fd, events);
+  int r = -ENOENT;
+  if (left_ == fd) {
+    r = control(EPOLL_CTL_MOD, source, fd, events);
+    if (r < 0 && r != -ENOENT) remove_left();
+    left_ = -1;
+  }
+  if (r < 0) r = control(EPOLL_CTL_ADD, source, fd, events);
   if (r < 0) source.registration_ = before;
   return r;
 }
@@ -91,7 +97,7 @@ int Poller::watch(WatchedSource& source, uint32_t events) {
     source.ListNode<StaleTag>::unlink();
     source.registered_ = 0;
   }
-  flush();
+  flush_but(source.fd_);
   const int r = add(source, source.fd_, mask);
   if (r >= 0) source.wanted_ = source.registered_ = mask;
   return r;
@@ -109,12 +115,25 @@ void Poller::forget(WatchedSource& source) {
   source.wanted_ = source.registered_ = 0;
 }
 
+void Poller::leave(WatchedSource& source) {
+  if (source.registered_ == 0 || eager_ || shared_ || abandoned_) return forget(source);
+  if (left_ >= 0) remove_left();
+  left_ = source.fd_;
+  source.ListNode<StaleTag>::unlink();
+  source.wanted_ = source.registered_ = 0;
+}
+
+void Poller::remove_left() {
+  if (!abandoned_) (void)kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, left_, 0, 0);
+  left_ = -1;
+}
+
 int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
   // What is to be confirmed of the old descriptor, which may be closed, is of no interest if the new one can be
   // watched.
   const bool stale = source.ListNode<StaleTag>::linked();
   source.ListNode<StaleTag>::unlink();
-  flush();
+  flush_but(fd);
   const uint32_t mask = events | EPOLLERR;
   const int r = add(source, fd, mask);
   if (r < 0) {
@@ -126,7 +145,7 @@ int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
   return 0;
 }
 
-void Poller::flush() {
+void Poller::flush_stale() {
   while (WatchedSource* source = stale_.front()) {
     source->ListNode<StaleTag>::unlink();
     if (source->wanted_ == 0) {
@@ -282,6 +301,7 @@ void Poller::rebuild() {
     (void)kernel::close(old);
   }
   haunted_ = false;
+  left_ = -1;
 }
 
 int WatchedSource::watch(uint32_t events) {

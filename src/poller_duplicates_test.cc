@@ -17,8 +17,8 @@ using kernel::Call;
 class PollerDuplicates : public test::PollerFixture {};
 
 TEST_F(PollerDuplicates, a_duplicate_that_outlives_a_source_wakes_the_loop_a_bounded_number_of_times) {
-  enum Way { kOffThenClosed, kClosedThenOff, kClosedThenFreed };
-  for (const Way way : {kOffThenClosed, kClosedThenOff, kClosedThenFreed}) {
+  enum Way { kOffThenClosed, kClosedThenOff, kClosedThenFreed, kFreedThenClosed };
+  for (const Way way : {kOffThenClosed, kClosedThenOff, kClosedThenFreed, kFreedThenClosed}) {
     SCOPED_TRACE(way);
     said_.clear();
     test::EventFd& event = event_fd();
@@ -28,6 +28,7 @@ TEST_F(PollerDuplicates, a_duplicate_that_outlives_a_source_wakes_the_loop_a_bou
     if (way == kOffThenClosed) {
       EXPECT_EQ(source->set_enabled(Enabled::kOff), 0);
     }
+    if (way == kFreedThenClosed) source->unref();
     event.set();
     event.close();
     if (way == kClosedThenOff) {
@@ -38,7 +39,7 @@ TEST_F(PollerDuplicates, a_duplicate_that_outlives_a_source_wakes_the_loop_a_bou
     EXPECT_EQ(said_, "");
     EXPECT_EQ(n_registered(), 0);
     expect_sound();
-    if (way != kClosedThenFreed) source->unref();
+    if (way == kOffThenClosed || way == kClosedThenOff) source->unref();
     (void)::close(duplicate);
   }
 }
