@@ -4,7 +4,10 @@
 #   compat-NAME           against libsystemd alone
 #   compat-NAME-relinked  against the headers of Evenkeel and those of libsystemd, linked to libevenkeel in front of it
 # They lie beside the library, where compat-tests/lib/programs.sh finds them. What a program needs besides is named as
-# pkg-config modules; where one is missing the program is not built, and its test is skipped.
+# pkg-config modules; where one is missing the program is not built, and its test is skipped. The target compat-programs
+# builds all of them, for tools/compat, which needs nothing else of the tests.
+
+add_custom_target(compat-programs)
 
 function(evenkeel_compat_program name)
   cmake_parse_arguments(PARSE_ARGV 1 program "" "" "SOURCES;MODULES")
@@ -25,6 +28,7 @@ function(evenkeel_compat_program name)
   target_link_libraries(compat-${name}-relinked PRIVATE evenkeel_options evenkeel ${libraries} PkgConfig::SYSTEMD)
   foreach(program compat-${name} compat-${name}-relinked)
     target_compile_definitions(${program} PRIVATE _GNU_SOURCE)
+    add_dependencies(compat-programs ${program})
   endforeach()
 endfunction()
 

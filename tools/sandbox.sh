@@ -50,6 +50,16 @@ sandbox_enter() {
   mkdir "$scratch"
 }
 
+# Empty directories in memory for temporary files, unless what is tested lies there itself: programs that make thousands of
+# files would measure the disk.
+private_tmp() {
+  local directory
+  for directory in /tmp /var/tmp; do
+    case $root/,${library:-},$PWD/ in *"$directory"/*) continue ;; esac
+    mount -t tmpfs -o mode=1777 tmpfs "$directory"
+  done
+}
+
 # In a chroot / is no mount point, so neither unshare nor mount can reach the mount that it is on, and what is mounted
 # here could appear on the machine. Entering the mount namespace in which we are already leads out of the chroot (only the
 # process that does it, and only to the copy of the mounts that is ours), where the root can be named.

@@ -34,7 +34,7 @@ daemon_directories() {
   # As a machine that has been set up, but not as this one.
   printf '%032d\n' 1 >"$copy/machine-id"
   mount --bind "$copy" /etc
-  for directory in /var/lib/systemd /var/log /tmp; do
+  for directory in /var/lib/systemd /var/log; do
     umount "$directory" 2>/dev/null || true
     [ ! -d "$directory" ] || mount -t tmpfs -o mode=755 tmpfs "$directory"
   done

@@ -29,6 +29,7 @@ systemd_tests_main() {
   [ -d "$systemd_tests" ] || skip "$systemd_tests is missing (package systemd-tests)"
   library_argument "$1"
   shift
+  private_tmp
   mount -t sysfs -o ro sysfs /sys || skip "no right to mount sysfs"
   { mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys; } || skip "/proc/sys can't be made read-only"
   local name code n_passed=0 n_failed=0 n_skipped=0
