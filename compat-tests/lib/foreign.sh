@@ -6,15 +6,15 @@
 # Sourced after programs.sh. compat-tests/programs/foreign_work.h says what these programs do. A wake-up that is lost in one
 # of the two loops stops the work; then the time limit of whoever runs the test ends it.
 
-# foreign_main LOOP PROGRAM ARGUMENT...: the whole test.
+# foreign_main LOOP PACKAGE PROGRAM ARGUMENT...: the whole test.
 foreign_main() {
-  local loop=$1 foreign_program=$2
-  shift 2
+  local loop=$1 package=$2 foreign_program=$3
+  shift 3
   sandbox_enter "$@"
   library_argument "$@"
   programs_require bus-service "$foreign_program"
   compare_three "our loop inside of $loop" "$library" run_foreign \
-    "2,000 numbers to and fro, timers, signals, a child, 10,102 calls by sd-bus"
+    "2,000 numbers to and fro, timers, signals, a child, 10,102 calls by sd-bus" "$package"
 }
 
 run_foreign() {
