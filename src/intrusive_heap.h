@@ -44,6 +44,7 @@ class IntrusiveHeap {
 
  public:
   bool empty() const { return !root_; }
+  bool many() const { return root_ && root_->child_; }  // More than one.
   T* top() const { return root_ ? static_cast<T*>(root_) : nullptr; }
 
   void push(T& element) {

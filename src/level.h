@@ -120,6 +120,7 @@ class Levels {
 
   Level* best_pending() const { return pending_.top(); }
   Level* best_armed() const { return armed_.top(); }
+  bool many_armed() const { return armed_.many(); }
 
   // Calls `visit(level)` for the levels that have a better priority than `bound` (or the same, where `inclusive`), best
   // first, while it returns true.

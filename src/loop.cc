@@ -152,10 +152,10 @@ int Loop::ask(Usec timeout) {
 }
 
 // Asks the kernel about everything. Calls nobody.
-int Loop::ask_kernel(Usec timeout) {
+int Loop::ask_kernel(Usec timeout, bool whole) {
   // Of sources that were added or turned on since `prepare`.
   if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
-  const int n = poller_.wait(timeout);
+  const int n = poller_.wait(timeout, levels_.many_armed());
   if (n < 0) return n;
   asked_before_in_ = asked_in_;
   asked_in_ = iteration_;
@@ -163,17 +163,44 @@ int Loop::ask_kernel(Usec timeout) {
   known_times_ = 0;
   if (time_wanted_) (void)monotonic_now();
   if (clocks_.in_use()) pend_due_timers();
-  delivering_ = true;
-  levels_.begin_report();
-  poller_.deliver(n);
-  levels_.end_report();
-  delivering_ = false;
+  hand_out(n);
+  if (rest_) fetch_rest(static_cast<size_t>(n), whole);
   if (children_.due()) children_.look();
   return 0;
 }
 
+void Loop::hand_out(int n) {
+  delivering_ = true;
+  levels_.begin_report();
+  rest_ = poller_.deliver(n);
+  levels_.end_report();
+  delivering_ = false;
+}
+
+// More is ready than one call tells, of which `n_seen` events are known. The rest can wait for its turn, unless
+// something of it might go before what is pending: then it has to be known, too.
+void Loop::fetch_rest(size_t n_seen, bool whole) {
+  while (rest_ && (whole || !rest_can_wait())) {
+    const int n = n_seen < poller_.n_sources() ? poller_.more() : 0;
+    n_seen += static_cast<size_t>(n > 0 ? n : 0);
+    hand_out(n);
+  }
+}
+
+bool Loop::rest_can_wait() {
+  const Level* best = levels_.best_pending();
+  const Level* armed = levels_.best_armed();
+  if (!best || !armed) return false;
+  const Priority bound = best->priority();
+  return armed->priority() >= bound || poller_.ask_better(levels_, bound, false) == 1;
+}
+
 void Loop::look() {
-  if (state_ == State::kPending && asked_in_ != iteration_ && !exit_requested_) (void)ask_kernel(0);
+  if (state_ != State::kPending || exit_requested_) return;
+  if (asked_in_ != iteration_)
+    (void)ask_kernel(0, true);
+  else if (rest_)
+    fetch_rest(0, true);
 }
 
 void Loop::pend_due_timers() {

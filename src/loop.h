@@ -144,7 +144,10 @@ class Loop : public MadeHere {
   int time_now(clockid_t id, Usec* ret);
   Usec current_time();
   int ask(Usec timeout);
-  int ask_kernel(Usec timeout);
+  int ask_kernel(Usec timeout, bool whole = false);
+  void hand_out(int n);
+  [[gnu::noinline]] void fetch_rest(size_t n_seen, bool whole);
+  bool rest_can_wait();
   void pend_due_timers();
   void after_asking();
   void look_at_own_timers();
@@ -171,6 +174,7 @@ class Loop : public MadeHere {
   uint8_t known_times_ = 0;
   bool time_wanted_ = false;
   bool delivering_ = false;  // The kernel's report is being handed out.
+  bool rest_ = false;        // It may have had more to tell than was taken.
   int exit_code_ = 0;
   uint64_t process_ = 0;
   uint64_t iteration_ = 0;

@@ -178,7 +178,7 @@ void Poller::remove_channel(Channel& channel) {
 
 int Poller::collect_exactly(Usec timeout) {
   const struct timespec ts = to_timespec(timeout);
-  const int n = kernel::epoll_pwait2(epoll_, events_.data(), room(), &ts);
+  const int n = kernel::epoll_pwait2(epoll_, events_.data(), room_, &ts);
   if (n != -ENOSYS && n != -EPERM && n != -EOPNOTSUPP) return n;
   no_pwait2_ = true;
   return collect(timeout);
@@ -191,7 +191,7 @@ int Poller::collect(Usec timeout) {
     const Usec rounded_up = timeout / kUsecPerMsec + (timeout % kUsecPerMsec != 0);
     ms = rounded_up > INT_MAX ? INT_MAX : static_cast<int>(rounded_up);
   }
-  return kernel::epoll_wait(epoll_, events_.data(), room(), ms);
+  return kernel::epoll_wait(epoll_, events_.data(), room_, ms);
 }
 
 void Poller::deliver_one(uint64_t handle, uint32_t events) {
@@ -210,23 +210,24 @@ void Poller::deliver_one(uint64_t handle, uint32_t events) {
   haunted_ = true;
 }
 
-int Poller::wait(Usec timeout) {
+int Poller::wait(Usec timeout, bool briefly) {
   flush();
+  room_ = room(briefly ? kFewEvents : kMostEvents);
   return collect(timeout);
 }
 
-void Poller::deliver(int n) {
-  // epoll moves what it reported to the end of its ready list, so that further calls bring what did not fit.
-  for (size_t seen = 0;; n = collect(0)) {
-    for (int i = 0; i < n; ++i) {
-      const struct epoll_event& event = events_[static_cast<size_t>(i)];
-      deliver_one(event.data.u64, event.events);
-    }
-    if (n < room()) break;
-    seen += static_cast<size_t>(n);
-    if (seen >= n_sources_) break;
+int Poller::more() {
+  room_ = room(kMostEvents);
+  return collect(0);
+}
+
+bool Poller::deliver(int n) {
+  for (int i = 0; i < n; ++i) {
+    const struct epoll_event& event = events_[static_cast<size_t>(i)];
+    deliver_one(event.data.u64, event.events);
   }
   if (haunted_) rebuild();
+  return n == room_;
 }
 
 int Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {

@@ -148,10 +148,14 @@ class Poller {
   void remove_channel(Channel& channel);
 
   // Waits at most `timeout` (0: only looks; kForever: without end). Returns the number of events at hand, or -errno;
-  // -EINTR after a signal handler.
-  int wait(Usec timeout);
-  // Hands these `n` events, and what more there is, to their sources and channels, in the order of the kernel's report.
-  void deliver(int n);
+  // -EINTR after a signal handler. `briefly`: a few events will do, as something could go before most of them.
+  int wait(Usec timeout, bool briefly = false);
+  // Looks what more there is. epoll moves what it reported to the end of its ready list, so this brings what did not
+  // fit.
+  int more();
+  // Hands these `n` events to their sources and channels, in the order of the kernel's report. Returns whether there
+  // may be more of them.
+  bool deliver(int n);
 
   // Asks only about the descriptors of the levels that are better than `bound`, or as good where `inclusive`. 1: done,
   // 0: not possible this way, as they are too many or epoll alone knows.
@@ -160,7 +164,8 @@ class Poller {
  private:
   friend class LoopCheck;
 
-  static constexpr size_t kMostEvents = 1024;  // In one call; more are fetched by further calls.
+  static constexpr size_t kMostEvents = 1024;  // In one call,
+  static constexpr size_t kFewEvents = 64;     // and briefly.
   static constexpr size_t kFewFds = 16;
 
   static bool is_source(uintptr_t slot) { return (slot & 1U) == 0; }
@@ -168,9 +173,9 @@ class Poller {
   static uint64_t handle(const WatchedSource& source);
   static uint64_t handle(const Channel& channel);
 
-  int room() const { return static_cast<int>(events_.capacity() < kMostEvents ? events_.capacity() : kMostEvents); }
   int control(int op, WatchedSource& source, int fd, uint32_t events);
   int add(WatchedSource& source, int fd, uint32_t events);
+  int room(size_t most) const { return static_cast<int>(events_.capacity() < most ? events_.capacity() : most); }
   int collect(Usec timeout);
   int collect_exactly(Usec timeout);
   bool ask_signals(Levels& levels, Priority bound, bool inclusive);
@@ -198,6 +203,7 @@ class Poller {
   int left_ = -1;
 
   Array<struct epoll_event> events_;
+  int room_ = 0;  // What the last call could bring.
   List<WatchedSource, StaleTag> stale_;
   List<Channel, ChannelTag> channels_;
 };

@@ -8,11 +8,7 @@
 #include "src/poller.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
-#include <algorithm>
-#include <random>
-#include <vector>
 
 #include "src/poller_testing.h"
 
@@ -285,44 +281,6 @@ TEST_F(PollerTest, a_source_that_is_turned_on_for_a_descriptor_that_was_closed_i
   expect_sound();
   EXPECT_EQ(source->set_enabled(Enabled::kOn), -EBADF);
   source->unref();
-}
-
-TEST_F(PollerTest, more_ready_descriptors_than_one_call_reports_are_all_served_in_order) {
-  constexpr size_t kMany = 1500;
-  struct rlimit before = {};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  if (before.rlim_max < kMany + 200) GTEST_SKIP() << "this process may not have " << kMany << " descriptors";
-  struct rlimit wanted = before;
-  wanted.rlim_cur = std::max<rlim_t>(before.rlim_cur, kMany + 200);
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &wanted), 0);
-  std::vector<test::EventFd*> events;
-  std::vector<Source*> sources;
-  std::vector<size_t> served;
-  for (size_t i = 0; i < kMany; ++i) {
-    test::EventFd& event = event_fd();
-    events.push_back(&event);
-    sources.push_back(add_io(event.fd(), handler([&event, &served, i](Source*) {
-                               event.clear();
-                               served.push_back(i);
-                               return 0;
-                             })));
-  }
-  EXPECT_EQ(loop_->run(0), 0);
-  std::vector<size_t> order(kMany);
-  for (size_t i = 0; i < kMany; ++i) order[i] = i;
-  std::shuffle(order.begin(), order.end(), std::mt19937(1));
-  for (const size_t i : order) events[i]->set();
-  // The last one that became ready is the most important one, and so the first to be served.
-  EXPECT_EQ(sources[order.back()]->set_priority(-1), 0);
-  test::Faults faults;
-  for (size_t i = 0; i < kMany; ++i) ASSERT_EQ(loop_->run(0), 1);
-  EXPECT_EQ(faults.n(Call::kEpollWait), 2);
-  std::rotate(order.begin(), order.end() - 1, order.end());
-  EXPECT_EQ(served, order);
-  EXPECT_EQ(loop_->run(0), 0);
-  for (Source* source : sources) source->unref();
-  for (test::EventFd* event : events) event->close();
-  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST_F(PollerTest, where_the_exact_wait_is_refused_the_timeout_is_rounded_up_to_milliseconds) {
