@@ -2,10 +2,11 @@
 #
 # Makes the table of tools/bench: the median of each loop's runs, ratios, and whether the goals are met.
 #
-#   awk -f table.awk [-v core=yes] scenarios.tsv data.tsv
+#   awk -f table.awk [-v core=yes | -v plot=PROGRAM] scenarios.tsv data.tsv
 #
 # data.tsv has lines of scenario, loop, value, unit, as the programs print them. With core=yes only the rows for the README,
-# and without the columns of less interest. Rows without any figure are left out.
+# and without the columns of less interest. Rows without any figure are left out. With plot=PROGRAM the medians alone: a
+# line for each size of the scenarios PROGRAM-SIZE, a column for each loop.
 BEGIN {
   FS = OFS = "\t"
   n_loops = split("raw libev libevent libuv glib tevent reference evenkeel", loops, " ")
@@ -93,7 +94,26 @@ function row_figures(r,    i, k) {
   }
 }
 
+function plot_medians(    r, i) {
+  line = "n"
+  for (i = 1; i <= n_loops; i++) line = line " " loops[i]
+  print line
+  for (r = 1; r <= n_rows; r++) {
+    line = key[r]
+    sub(SUBSEP ".*", "", line)
+    if (!(key[r] in seen) || line !~ ("^" plot "-[0-9]+$")) continue
+    sub(".*-", "", line)
+    row_figures(r)
+    for (i = 1; i <= n_loops; i++) line = line " " (value_of[i] == "" ? "-" : value_of[i])
+    print line
+  }
+}
+
 END {
+  if (plot) {
+    plot_medians()
+    exit
+  }
   head = "| |"
   line = "|---|"
   for (i = 1; i <= n_loops; i++) {

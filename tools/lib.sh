@@ -62,6 +62,15 @@ files_named() {
   fi
 }
 
+# with_section FILE BEGIN END TEXT: prints FILE with TEXT between its lines BEGIN and END, in place of what is there.
+with_section() {
+  awk -v begin="$2" -v end="$3" -v text="$4" '
+    $0 == begin { print; print text; inside = 1; found++ }
+    $0 == end { inside = 0; found++ }
+    !inside { print }
+    END { exit found != 2 }' "$1" || fail "${1##*/} does not have the two marks: $2, $3"
+}
+
 # Two cores or more are used whole; a build in a container may see fewer than the machine has.
 jobs_here() { nproc 2>/dev/null || echo 1; }
 
