@@ -64,9 +64,6 @@ class Clock final : public Channel {
 
   clockid_t id() const { return id_; }
   bool open() const { return fd_ >= 0; }
-  // Makes the timerfd, once. -EPERM or -EOPNOTSUPP for the ALARM clocks where they are not allowed or not there.
-  int open(Poller& poller);
-
   void insert(TimeSource& timer);
   void erase(TimeSource& timer);
   // The timer, which is in here, gets another time.
@@ -86,6 +83,7 @@ class Clock final : public Channel {
   bool valid() const;
 
  private:
+  friend class Clocks;
   friend class LoopCheck;
 
   static constexpr Usec kFired = kForever - 1;
@@ -93,6 +91,7 @@ class Clock final : public Channel {
   using ByTime = IntrusiveHeap<TimeSource, EarliestTag, Earlier>;
   using ByEnd = IntrusiveHeap<TimeSource, LatestTag, EndsEarlier>;
 
+  int open(Poller& poller);
   static bool is_alike(const TimeSource& timer);
   void place(TimeSource& timer, bool alike);
   template <typename Heap>
@@ -118,7 +117,8 @@ class Clocks {
   size_t index(const Clock& clock) const { return static_cast<size_t>(&clock - all_); }
   Clock& operator[](size_t index) { return all_[index]; }
   Clock& monotonic() { return all_[1]; }
-  // As Clock::open. Once a clock was opened the clocks are in use; before that there is no work for any of them.
+  // Makes the timerfd of a clock, once. -EPERM or -EOPNOTSUPP for the ALARM clocks where they are not allowed or not
+  // there. With the first one the clocks are in use; before that there is no work for any of them.
   int open(Clock& clock, Poller& poller);
   bool in_use() const { return in_use_; }
   Clock* begin() { return all_; }
