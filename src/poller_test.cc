@@ -9,7 +9,6 @@
 
 #include <gtest/gtest.h>
 
-
 #include "src/poller_testing.h"
 
 namespace evenkeel {

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "src/testing.h"
+#include "src/loop_testing.h"
 
 namespace evenkeel {
 namespace {
@@ -63,6 +63,25 @@ TEST_F(RateLimitTest, whose_interval_ends_first_comes_back_first) {
   while (soon->rate_limited()) ASSERT_GE(loop_->run(kForever), 0);
   EXPECT_TRUE(late->rate_limited());
   for (Source* source : {late, soon}) source->unref();
+}
+
+// The second dispatch of a batch, of which nobody has asked the time when its limit begins to count.
+TEST_F(RateLimitTest, a_limit_ends_no_sooner_than_the_time_of_its_first_dispatch_and_its_interval_say) {
+  Source* first = add_defer(say("f"));
+  Usec began = 0;
+  Source* limited = add_defer(handler([&](Source*) {
+    const Usec start = test::monotonic();
+    while (test::monotonic() < start + kUsecPerMsec) continue;
+    EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &began), 0);
+    return 0;
+  }));
+  EXPECT_EQ(limited->set_enabled(Enabled::kOn), 0);
+  EXPECT_EQ(limited->set_rate_limit(kHour, 1), 0);
+  run(3);
+  EXPECT_EQ(said_, "f");
+  EXPECT_TRUE(limited->rate_limited());
+  EXPECT_GE(loop_->rate_limits().next_end(), began + kHour);
+  for (Source* source : {first, limited}) source->unref();
 }
 
 TEST_F(RateLimitTest, leaving_early_starts_the_count_over) {
