@@ -22,6 +22,7 @@ daemon_path() {
 
 # daemon_require NAME PACKAGE: sets `daemon`, the path of /lib/systemd/NAME.
 daemon_require() {
+  [ "$(id -u)" -eq 0 ] || skip "$1 needs root, to give files to other users"
   daemon=$(daemon_path "/lib/systemd/$1") || skip "/lib/systemd/$1 is missing (package $2; tools/setup unpacks it)"
 }
 
