@@ -95,6 +95,7 @@ static int inner_tick(sd_event_source* source, uint64_t usec, void* userdata) {
 
 void work_begin(struct Work* w, sd_event* event) {
   int fds[2];
+  sd_event_source* io = NULL;
   sigset_t mask;
   sigemptyset(&mask);
   sigaddset(&mask, SIGUSR2);
@@ -102,7 +103,11 @@ void work_begin(struct Work* w, sd_event* event) {
   sigprocmask(SIG_BLOCK, &mask, NULL);
   EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
   *w = (struct Work){.event = sd_event_ref(event), .inner_fd = fds[0], .outer_fd = fds[1]};
-  MUST(sd_event_add_io(event, NULL, w->inner_fd, EPOLLIN, inner_readable, w));
+  MUST(sd_event_add_io(event, &io, w->inner_fd, EPOLLIN, inner_readable, w));
+  // The descriptor goes with the source, and the source with the loop.
+  MUST(sd_event_source_set_io_fd_own(io, 1));
+  MUST(sd_event_source_set_floating(io, 1));
+  sd_event_source_unref(io);
   MUST(sd_event_add_signal(event, NULL, SIGUSR2, inner_signal, w));
   MUST(sd_event_add_time_relative(event, &w->deadline, CLOCK_MONOTONIC, 0, 1, inner_deadline, w));
   MUST(sd_event_source_set_enabled(w->deadline, SD_EVENT_OFF));
