@@ -83,6 +83,26 @@ TEST_F(LoopCost, a_kernel_that_does_not_tell_which_signals_wait_is_asked_by_epol
   EXPECT_EQ(said_, ".S.");
 }
 
+TEST_F(LoopCost, a_kernel_that_refuses_poll_is_asked_by_epoll) {
+  test::EventFd& better = event_fd();
+  keep(add_io(better.fd(), say("b"), -1));
+  keep_ready(10);
+  EXPECT_EQ(loop_->run(0), 1);
+  test::Faults faults;
+  for (const int error : {-EINVAL, -EPERM, -ENOSYS, -ENOMEM}) {
+    faults.fail(Call::kPoll, error);
+    better.set();
+    said_.clear();
+    run(1);
+    EXPECT_EQ(said_, "b") << "with " << error;
+    better.clear();
+  }
+  faults.fail(Call::kPoll, -EINTR);
+  faults.reset();
+  run(1);
+  EXPECT_EQ(faults.n(Call::kEpollWait), 0) << "nothing was ready, or poll would have said so";
+}
+
 TEST_F(LoopCost, worse_sources_cost_nothing_while_better_ones_are_pending) {
   keep_signal(say("S"), 1);
   keep(add_io(event_fd().fd(), say("<"), 2));

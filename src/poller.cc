@@ -256,7 +256,11 @@ int Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {
     return true;
   });
   if (!few || (signals && !ask_signals(levels, bound, inclusive))) return 0;
-  if (n == 0 || kernel::poll(fds, n, 0) <= 0) return 1;
+  if (n == 0) return 1;
+  const int n_ready = kernel::poll(fds, n, 0);
+  if (n_ready == 0 || n_ready == -EINTR) return 1;
+  // poll(2) takes no more descriptors than RLIMIT_NOFILE, which a sandbox sets to 0, and a filter may refuse it.
+  if (n_ready < 0) return 0;
   for (size_t i = 0; i < n; ++i) {
     // A closed descriptor may live on in the epoll set by a duplicate: ask epoll itself.
     if ((fds[i].revents & POLLNVAL) != 0) return 0;
@@ -281,20 +285,36 @@ bool Poller::ask_signals(Levels& levels, Priority bound, bool inclusive) {
   return true;
 }
 
+// For a set that is new. Descriptors that were closed are left out; false where there is no room for the others.
+bool Poller::register_all() {
+  bool room = true;
+  const auto is_lack = [](int r) { return r == -ENOMEM || r == -ENOSPC; };
+  for_each_source([&](Source& any) {
+    if (!any.armed() || any.slot() == UINT32_MAX) return;
+    WatchedSource* source = any.watched();
+    if (!source || source->registered_ == 0) return;
+    const int r = control(EPOLL_CTL_ADD, *source, source->fd_, source->registered_);
+    if (is_lack(r))
+      room = false;
+    else if (r < 0)
+      source->registered_ = 0;
+  });
+  for (Channel* channel = channels_.front(); channel; channel = channels_.next(*channel))
+    room &= !is_lack(kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel->fd_, EPOLLIN, handle(*channel)));
+  return room;
+}
+
 // The number of the descriptor stays, what it stands for is new: registrations that nobody can name are left behind.
 void Poller::rebuild() {
   const int fresh = kernel::epoll_create();
   if (fresh < 0) return;  // Tried again when the next event of that kind comes.
   const int old = epoll_;
   epoll_ = fresh;
-  for_each_source([&](Source& any) {
-    if (!any.armed() || any.slot() == UINT32_MAX) return;
-    WatchedSource* source = any.watched();
-    if (!source || source->registered_ == 0) return;
-    if (control(EPOLL_CTL_ADD, *source, source->fd_, source->registered_) < 0) source->registered_ = 0;
-  });
-  for (Channel* channel = channels_.front(); channel; channel = channels_.next(*channel))
-    (void)kernel::epoll_ctl(fresh, EPOLL_CTL_ADD, channel->fd_, EPOLLIN, handle(*channel));
+  if (!register_all()) {
+    epoll_ = old;
+    (void)kernel::close(fresh);
+    return;  // Likewise.
+  }
   if (kernel::dup3(fresh, old) >= 0) {
     epoll_ = old;
     (void)kernel::close(fresh);

@@ -180,6 +180,7 @@ class Poller {
   int collect_exactly(Usec timeout);
   bool ask_signals(Levels& levels, Priority bound, bool inclusive);
   void deliver_one(uint64_t handle, uint32_t events);
+  bool register_all();
   void rebuild();
   // Settles everything but what was left of `fd`.
   void flush_but(int fd) {

@@ -137,6 +137,42 @@ TEST_F(PollerDuplicates, the_set_is_made_anew_later_when_there_is_no_descriptor_
   (void)::close(duplicate);
 }
 
+TEST_F(PollerDuplicates, a_set_is_not_made_anew_where_there_is_no_room_for_all_that_is_watched) {
+  for (int skip = 0; skip < 3; ++skip) {
+    SCOPED_TRACE(skip);
+    said_.clear();
+    test::EventFd& event = event_fd();
+    test::EventFd& other = event_fd();
+    Source* ghost = add_io(event.fd(), say("g"));
+    Source* source = add_io(other.fd(), say("1"));
+    Source* timer = add_time(kForever, say("t"));
+    EXPECT_EQ(loop_->run(0), 0);
+    const int duplicate = ::dup(event.fd());
+    event.set();
+    event.close();
+    ghost->unref();
+    EXPECT_EQ(loop_->prepare(), 0);  // What is to be removed has been tried.
+    test::Faults faults;
+    faults.fail(Call::kEpollCtl, skip == 1 ? -ENOMEM : -ENOSPC, skip);
+    EXPECT_EQ(loop_->wait(0), 0);
+    EXPECT_EQ(faults.injected(), skip < 2) << "the source and the timerfd are registered again";
+    faults.fail_none();
+    other.set();
+    static_cast<TimeSource*>(timer)->set_time(1);
+    EXPECT_EQ(drain(2), 2);
+    EXPECT_EQ(said_.find_first_not_of("1t"), std::string::npos);
+    EXPECT_NE(said_.find('1'), std::string::npos);
+    EXPECT_EQ(timer->set_enabled(Enabled::kOff), 0);
+    other.clear();
+    EXPECT_TRUE(sleeps());
+    EXPECT_EQ(n_registered(), 2);
+    expect_sound();
+    source->unref();
+    timer->unref();
+    (void)::close(duplicate);
+  }
+}
+
 TEST_F(PollerDuplicates, a_set_that_can_not_have_the_old_number_has_another_and_works) {
   test::EventFd& event = event_fd();
   test::EventFd& other = event_fd();
