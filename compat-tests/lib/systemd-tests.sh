@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2030,SC2031,SC2034,SC2154 # scratch, inject and the like are of sandbox.sh, the lists of the scripts
 #
 # systemd's own tests (package systemd-tests) on our loop: each binary natively and preloaded, from the directory where it is.
 #
@@ -21,7 +21,6 @@ systemd_tests_bus=(test-bus-chat test-bus-cleanup test-bus-marshal test-bus-matc
 systemd_tests_network=(test-dhcp-client test-dhcp-server test-dhcp6-client test-firewall-util test-ipv4ll test-lldp-rx
   test-local-addresses test-loopback test-ndisc-ra test-ndisc-rs test-netlink test-network test-networkd-conf
   test-nss-hosts test-resolve test-resolved-etc-hosts test-resolved-stream test-socket-netlink test-timesync)
-# shellcheck disable=SC2034 # used by the scripts that source this
 systemd_tests_own_script=(test-event)
 
 # systemd_tests_main LIBRARY NAME...
@@ -38,7 +37,6 @@ systemd_tests_main() {
     set +e
     (
       set -e
-      # shellcheck disable=SC2030 # just for this one
       scratch=$scratch/$name
       mkdir "$scratch"
       compare_both "$name" "$library" run_systemd_test passes systemd-tests
