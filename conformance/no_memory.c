@@ -34,6 +34,19 @@ static int add_child(sd_event* loop, sd_event_source** ret) {
 static int add_inotify(sd_event* loop, sd_event_source** ret) {
   return sd_event_add_inotify(loop, ret, "/tmp", IN_DELETE_SELF, on_inotify, NULL);
 }
+static int add_time_relative(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_time_relative(loop, ret, CLOCK_BOOTTIME, 5000000, 0, on_time, NULL);
+}
+static int parent_pidfd = -1, directory = -1;
+static int add_child_pidfd(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_child_pidfd(loop, ret, parent_pidfd, WEXITED, on_child, NULL);
+}
+static int add_inotify_fd(sd_event* loop, sd_event_source** ret) {
+  return sd_event_add_inotify_fd(loop, ret, directory, IN_DELETE_SELF, on_inotify, NULL);
+}
+static int set_signal_exit(sd_event* loop, sd_event_source** ret) {
+  return (void)ret, sd_event_set_signal_exit(loop, 1);
+}
 static int add_defer(sd_event* loop, sd_event_source** ret) { return sd_event_add_defer(loop, ret, on_event, NULL); }
 static int add_post(sd_event* loop, sd_event_source** ret) { return sd_event_add_post(loop, ret, on_event, NULL); }
 static int add_exit(sd_event* loop, sd_event_source** ret) { return sd_event_add_exit(loop, ret, on_event, NULL); }
@@ -78,6 +91,8 @@ static int fail_everywhere(void* context) {
   Call call = *(Call*)context;
   int wrong = kOk, n_failures = 0, n_in_a_row = 0;
   event_fd = eventfd(0, EFD_CLOEXEC);
+  parent_pidfd = open_pidfd(getppid());
+  directory = open("/tmp", O_PATH | O_CLOEXEC);
   set_blocked(SIGUSR1, true);
   set_blocked(SIGCHLD, true);
   for (int nth = 0; n_in_a_row < 5; nth++) {  // One that the call can do without is not its last.
@@ -113,9 +128,44 @@ static void a_default_loop_where_keys_of_threads_are_rare_is_enomem_and_works_la
   assert_true(nth > 0);
 }
 
-#define CALLS(X) \
-  X(make_new)    \
-  X(make_default) X(add_io) X(add_time) X(add_signal) X(add_child) X(add_inotify) X(add_defer) X(add_post) X(add_exit)
+// ---- what needs none ------------------------------------------------------------------------------------------------
+
+// The allocations of all calls on a loop that make nothing.
+static int allocations_of_an_iteration(void* context) {
+  (void)context;
+  sd_event* loop = make_loop();
+  sd_event_source* source = NULL;
+  uint64_t usec = 0;
+  pid_t tid = 0;
+  int number = 0;
+  if (add_defer(loop, &source) < 0 || sd_event_source_set_enabled(source, SD_EVENT_ON) < 0) return -EIO;
+  setenv("WATCHDOG_USEC", "1000000", 1);
+  if (sd_event_set_watchdog(loop, 1) != 1) return -EIO;  // This has made what a later one uses.
+  const unsigned long before = count_allocations();
+  sd_event_unref(sd_event_ref(loop));
+  bool right = sd_event_set_watchdog(loop, 0) == 0 && sd_event_set_watchdog(loop, 1) == 1 && sd_event_get_fd(loop) > 2;
+  right &= sd_event_prepare(loop) == 1 && sd_event_get_state(loop) == SD_EVENT_PENDING && sd_event_dispatch(loop) == 1;
+  right &= sd_event_source_set_enabled(source, SD_EVENT_OFF) == 0 && sd_event_prepare(loop) == 0;
+  right &= sd_event_wait(loop, 0) == 0 && sd_event_run(loop, 0) == 0 && sd_event_get_watchdog(loop) == 1;
+  right &= sd_event_now(loop, CLOCK_REALTIME, &usec) == 0 && sd_event_get_iteration(loop, &usec) == 0;
+  right &= sd_event_get_tid(loop, &tid) == -ENXIO && sd_event_exit(loop, 3) == 0 && sd_event_loop(loop) == 3;
+  right &= sd_event_get_exit_code(loop, &number) == 0 && number == 3;
+  const unsigned long n = count_allocations() - before;
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  return right ? (int)n : -EIO;
+}
+
+static void a_loop_that_runs_needs_no_memory(void** state) {
+  (void)state;
+  assert_result(in_child(allocations_of_an_iteration, NULL), differs(kMemoryOfWait, 1, 0));
+}
+
+// clang-format off
+#define CALLS(X)                                                                                                      \
+  X(make_new) X(make_default) X(add_io) X(add_time) X(add_time_relative) X(add_signal) X(add_child)                   \
+  X(add_child_pidfd) X(add_inotify) X(add_inotify_fd) X(add_defer) X(add_post) X(add_exit) X(set_signal_exit)
+// clang-format on
 #define POINTER(name) static Call name##_call = name;
 #define CASE(name) \
   {#name "_is_enomem_without_memory", the_call_is_enomem_and_works_later, begin_clean, end_clean, (void*)&name##_call},
@@ -124,7 +174,9 @@ CALLS(POINTER)
 
 int main(void) {
   exit_77_with_another_allocator();
+  exit_77_without_pidfds();
   const struct CMUnitTest tests[] = {
-      CALLS(CASE) clean_test(a_default_loop_where_keys_of_threads_are_rare_is_enomem_and_works_later)};
+      CALLS(CASE) clean_test(a_loop_that_runs_needs_no_memory),
+      clean_test(a_default_loop_where_keys_of_threads_are_rare_is_enomem_and_works_later)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,8 @@
 //
 // Idea: the program has a malloc, calloc and realloc of its own, which the dynamic linker gives to every library in it,
 // the C library included. They are glibc's, but the one that `fail_allocation` names fails. What a call does without
-// memory is then tried at each of its allocations in turn.
+// memory is then tried at each of its allocations in turn. They also count: how many allocations were made, and how
+// many blocks are in use, of which a call that failed leaves none.
 //
 // Invariant: only what is between `fail_allocation` and `failed_allocation` can fail. valgrind and sanitizers have an
 // allocator of their own, so programs begin with `exit_77_with_another_allocator`. cmocka.h is included before.
@@ -18,6 +19,8 @@
 
 static int allocations_left = -1;  // Until one fails; -1: none will.
 static bool allocation_failed;
+static unsigned long allocations_made;
+static long blocks_in_use;
 
 static inline void fail_allocation(int nth) {
   allocation_failed = false;
@@ -29,6 +32,10 @@ static inline bool failed_allocation(void) {
   allocations_left = -1;
   return allocation_failed;
 }
+
+// Of every library, since the process began.
+static inline unsigned long count_allocations(void) { return allocations_made; }
+static inline long count_blocks(void) { return blocks_in_use; }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
@@ -44,10 +51,30 @@ static inline bool out_of_memory(void) {
 extern void* __libc_malloc(size_t size);
 extern void* __libc_calloc(size_t n, size_t size);
 extern void* __libc_realloc(void* old, size_t size);
+extern void __libc_free(void* block);
 
-OF_EVERY_LIBRARY void* malloc(size_t size) { return out_of_memory() ? NULL : __libc_malloc(size); }
-OF_EVERY_LIBRARY void* calloc(size_t n, size_t size) { return out_of_memory() ? NULL : __libc_calloc(n, size); }
-OF_EVERY_LIBRARY void* realloc(void* old, size_t size) { return out_of_memory() ? NULL : __libc_realloc(old, size); }
+static inline void* counted(void* block) {
+  allocations_made++;
+  blocks_in_use += block != NULL;
+  return block;
+}
+
+OF_EVERY_LIBRARY void* malloc(size_t size) { return out_of_memory() ? NULL : counted(__libc_malloc(size)); }
+OF_EVERY_LIBRARY void* calloc(size_t n, size_t size) {
+  return out_of_memory() ? NULL : counted(__libc_calloc(n, size));
+}
+OF_EVERY_LIBRARY void* realloc(void* old, size_t size) {
+  if (!old) return malloc(size);
+  if (out_of_memory()) return NULL;
+  allocations_made++;
+  void* block = __libc_realloc(old, size);
+  blocks_in_use -= !block && size == 0;  // That was a free.
+  return block;
+}
+OF_EVERY_LIBRARY void free(void* block) {
+  blocks_in_use -= block != NULL;
+  __libc_free(block);
+}
 
 #endif
 
