@@ -161,8 +161,15 @@ inline int timerfd_settime(int fd, const struct itimerspec& value) {
   return run(Call::kTimerfdSettime, [&] { return ::timerfd_settime(fd, TFD_TIMER_ABSTIME, &value, nullptr); });
 }
 
+inline bool has_clock(clockid_t clock) {
+  struct timespec ts = {};
+  return run(Call::kClockGettime, [&] { return ::clock_gettime(clock, &ts); }) >= 0;
+}
+
+// Of the clocks that are there on every kernel: it can't fail, so errno is nothing to take care of.
 inline int clock_gettime(clockid_t clock, struct timespec* ts) {
-  return run(Call::kClockGettime, [&] { return ::clock_gettime(clock, ts); });
+  if (const int injected = fault(Call::kClockGettime); injected < 0) return injected;
+  return ::clock_gettime(clock, ts);
 }
 
 // `fd` -1 makes a new signalfd, else replaces the mask of that one.

@@ -25,6 +25,9 @@ class Hold {
   Loop& loop_;
 };
 
+// How far CLOCK_MONOTONIC_COARSE, which costs next to nothing, is behind at most: one tick of the slowest kernels.
+constexpr Usec kCoarseness = 10 * kUsecPerMsec;
+
 Usec read_clock(clockid_t id) {
   struct timespec ts = {};
   (void)kernel::clock_gettime(id, &ts);
@@ -160,13 +163,21 @@ int Loop::ask_kernel(Usec timeout, bool whole) {
   asked_before_in_ = asked_in_;
   asked_in_ = iteration_;
   ever_asked_ = true;
-  known_times_ = 0;
-  if (time_wanted_) (void)monotonic_now();
+  note_wake_up();
   if (clocks_.in_use()) pend_due_timers();
   hand_out(n);
   if (rest_) fetch_rest(static_cast<size_t>(n), whole);
   if (children_.due()) children_.look();
   return 0;
+}
+
+inline void Loop::note_wake_up() {
+  const bool exactly = time_wanted_ || clocks_.in_use();
+  known_times_ = exactly ? kMonotonicKnown : 0;
+  if (exactly)
+    monotonic_ = read_clock(CLOCK_MONOTONIC);
+  else
+    (void)kernel::clock_gettime(CLOCK_MONOTONIC_COARSE, &awake_);
 }
 
 void Loop::hand_out(int n) {
@@ -400,12 +411,19 @@ void Loop::release_exit_signal(Source*& source) {
 // limit that counts from here ends no sooner than `now` and its interval say.
 Usec Loop::current_time() {
   const Usec current = read_clock(CLOCK_MONOTONIC);
-  if ((known_times_ & kMonotonicKnown) == 0) monotonic_ = current;
+  if ((known_times_ & kMonotonicKnown) == 0) {
+    // A wake-up whose time was not noted exactly is at least known to be no later than this.
+    const Usec awake_by = asked_in_ == iteration_ ? to_usec(awake_) + kCoarseness : kForever;
+    monotonic_ = current < awake_by ? current : awake_by;
+  }
   known_times_ |= kMonotonicKnown;
   return current;
 }
 
-Usec Loop::monotonic_now() { return (known_times_ & kMonotonicKnown) != 0 ? monotonic_ : current_time(); }
+Usec Loop::monotonic_now() {
+  if ((known_times_ & kMonotonicKnown) == 0) (void)current_time();
+  return monotonic_;
+}
 
 int Loop::now(clockid_t id, Usec* ret) {
   time_wanted_ = true;

@@ -145,6 +145,7 @@ class Loop : public MadeHere {
   Usec current_time();
   int ask(Usec timeout);
   int ask_kernel(Usec timeout, bool whole = false);
+  void note_wake_up();
   void hand_out(int n);
   [[gnu::noinline]] void fetch_rest(size_t n_seen, bool whole);
   bool rest_can_wait();
@@ -169,7 +170,7 @@ class Loop : public MadeHere {
   bool lent_ = false;  // The descriptor is known outside.
   bool ever_asked_ = false;
   // Which of `monotonic_` and `realtime_and_boottime_` are of this iteration. They are read when they are asked for;
-  // but once a program has asked, at each wake-up.
+  // but once a program has asked, at each wake-up. Until then the coarse clock tells by when the loop was awake.
   static constexpr uint8_t kMonotonicKnown = 1, kRealtimeKnown = 2;
   uint8_t known_times_ = 0;
   bool time_wanted_ = false;
@@ -183,6 +184,7 @@ class Loop : public MadeHere {
   uint64_t next_id_ = 1;
   uint64_t n_busy_ = 0;
   Usec monotonic_ = 0;
+  struct timespec awake_ = {};
   Usec realtime_and_boottime_[2] = {};
 
   Poller poller_;
