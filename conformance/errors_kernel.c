@@ -6,11 +6,10 @@
 // limits of a user namespace of its own, a system call by a seccomp filter. Where that is not allowed the case is
 // skipped and says so. Invariant: a call that fails leaves the out-pointer alone and no fd open; and it works once the
 // reason is gone.
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 
 #include "harness.h"
+#include "refuse.h"
 
 enum { kNotAllowed = 7777 };
 
@@ -108,21 +107,9 @@ static void without_instances_left_inotify_sources_are_EMFILE(void** state) {
 
 // ---- pidfds -------------------------------------------------------------------------------------------------------
 
-// From here on the system call is unknown, as on a kernel that is too old.
-static bool forbid(long system_call) {
-  struct sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)system_call, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog program = {lengthof(code), code};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 static int pidfd_of_source_without_pidfds(void* context) {
   const bool* blocked = context;
-  if (!forbid(SYS_pidfd_open)) return kNotAllowed;
+  if (!refuse(SYS_pidfd_open, ENOSYS)) return kNotAllowed;
   set_blocked(SIGCHLD, *blocked);
   sd_event* loop = make_loop();
   sd_event_source* s = NULL;
