@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154 # scratch, round and the like are set by sandbox.sh
 #
-# Daemons of systemd without a systemd: where they are, directories of their own for what they write, and their start and end.
+# Daemons, most of them systemd's, without a systemd: where they are, directories of their own for what they write, and their start and end.
 #
 # Sourced after sandbox.sh. daemon_require before sandbox_enter.
 #
 # Invariants:
 #  1. A daemon is Debian's binary: the installed one, or the one that tools/setup has unpacked below build/unpacked.
 #  2. It sees a copy of the machine's /etc and empty state directories, on the tmpfs of the namespaces.
-#  3. It must live until daemon_stop, and then end with 0 upon SIGTERM. What it printed is in $scratch/$round/NAME.log, with
+#  3. It must live until daemon_stop, and then end with 0 upon its signal. What it printed is in $scratch/$round/NAME.log, with
 #     what LD_DEBUG does not tell; its end is waited for, so that its time counts.
 
 # daemon_path PATH PACKAGE: prints where a file of a package is.
@@ -20,10 +20,12 @@ daemon_path() {
   fi
 }
 
-# daemon_require NAME PACKAGE: sets `daemon`, the path of /lib/systemd/NAME.
+# daemon_require NAME PACKAGE: sets `daemon`, the path of /lib/systemd/NAME; another one's NAME is its whole path.
 daemon_require() {
-  [ "$(id -u)" -eq 0 ] || skip "$1 needs root, to give files to other users"
-  daemon=$(daemon_path "/lib/systemd/$1") || skip "/lib/systemd/$1 is missing (package $2; tools/setup unpacks it)"
+  local path=$1
+  [[ $path == /* ]] || path=/lib/systemd/$1
+  [ "$(id -u)" -eq 0 ] || skip "${path##*/} needs root, to give files to other users"
+  daemon=$(daemon_path "$path") || skip "$path is missing (package $2; tools/setup unpacks it)"
 }
 
 # Anew in each round: a copy of the machine's /etc, and nothing where daemons keep their state.
@@ -59,10 +61,13 @@ daemon_start() {
   daemon_pid=$!
 }
 
-# daemon_stop: SIGTERM must end it with 0.
+# The signal upon which it ends. (One that a shell has it ignore arrives all the same, as the loop blocks it.)
+daemon_signal=TERM
+
+# daemon_stop: the signal must end it with 0.
 daemon_stop() {
   local code=0
-  kill -TERM "$daemon_pid" 2>/dev/null || fail "($round) the daemon is gone: $(tail -n 5 "$daemon_log")"
+  kill -"$daemon_signal" "$daemon_pid" 2>/dev/null || fail "($round) the daemon is gone: $(tail -n 5 "$daemon_log")"
   wait "$daemon_pid" || code=$?
   [ "$code" -eq 0 ] || fail "($round) the daemon exited with $code: $(tail -n 5 "$daemon_log")"
 }
