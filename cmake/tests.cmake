@@ -2,7 +2,8 @@
 #
 # All tests, for one ctest run. Labels: unit (the engine), abi (C programs on our library, linked), preloaded (the same
 # programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
-# example, compat (programs of Debian), fuzz (random programs on both libraries), report (what is compared).
+# example, compat (programs of Debian), fuzz (random programs on both libraries), report (what is compared), limits (the
+# engine with as much of everything as there can be).
 #
 # A C program is compiled once and linked twice. The runs against the reference need libsystemd-dev; sanitizers can't be
 # preloaded into a program that is built without them, so those builds run what is linked only. A skip is exit code 77.
@@ -30,6 +31,8 @@ if(GTest_FOUND)
   target_link_libraries(evenkeel_engine_under_test PUBLIC evenkeel_library_options)
   target_compile_definitions(evenkeel_engine_under_test PUBLIC EVENKEEL_FAULTS)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*_test.cc)
+  file(GLOB limits_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/limits_*test.cc)
+  list(REMOVE_ITEM unit_tests ${limits_tests})
   add_executable(engine_test ${unit_tests})
   target_link_libraries(engine_test PRIVATE evenkeel_engine_under_test GTest::gtest_main)
   target_compile_options(engine_test PRIVATE -fexceptions)
@@ -38,6 +41,13 @@ if(GTest_FOUND)
   endif()
   include(GoogleTest)
   gtest_discover_tests(engine_test TEST_PREFIX "unit:" PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+  # As much of everything as a process may have: not for the builds that take ten times as long for it.
+  if(EVENKEEL_PLAIN_BUILD)
+    add_executable(limits_test ${limits_tests})
+    target_link_libraries(limits_test PRIVATE evenkeel_engine_under_test GTest::gtest_main)
+    target_compile_options(limits_test PRIVATE -fexceptions)
+    gtest_discover_tests(limits_test TEST_PREFIX "limits:" PROPERTIES LABELS limits TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+  endif()
 else()
   message(STATUS "GoogleTest is missing: the unit tests are not built")
 endif()

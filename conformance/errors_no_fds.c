@@ -31,7 +31,7 @@ struct Scene {
   sd_event* loop;
   sd_event_source* s;
   pid_t child;
-  int io_fd;
+  int pidfd, io_fd;
 };
 
 typedef int (*Add)(struct Scene* scene);
@@ -52,6 +52,19 @@ static int add_defer(struct Scene* n) { return sd_event_add_defer(n->loop, &n->s
 static int add_post(struct Scene* n) { return sd_event_add_post(n->loop, &n->s, on_event, NULL); }
 static int add_exit(struct Scene* n) { return sd_event_add_exit(n->loop, &n->s, on_event, NULL); }
 static int add_io(struct Scene* n) { return sd_event_add_io(n->loop, &n->s, n->io_fd, EPOLLIN, on_io, NULL); }
+static int add_time_relative(struct Scene* n) {
+  return sd_event_add_time_relative(n->loop, &n->s, CLOCK_REALTIME, 5000000, 0, on_time, NULL);
+}
+static int add_child_pidfd(struct Scene* n) {
+  return sd_event_add_child_pidfd(n->loop, &n->s, n->pidfd, WEXITED, on_child, NULL);
+}
+static int add_inotify_fd(struct Scene* n) {
+  return sd_event_add_inotify_fd(n->loop, &n->s, n->io_fd, IN_ATTRIB, on_inotify, NULL);
+}
+static int set_watchdog(struct Scene* n) {
+  setenv("WATCHDOG_USEC", "5000000", 1);
+  return sd_event_set_watchdog(n->loop, 1);
+}
 static int set_signal_exit(struct Scene* n) { return sd_event_set_signal_exit(n->loop, 1); }
 
 // What the call says without fds. If it fails it leaves nothing and works with fds; all is gone in the end.
@@ -59,6 +72,7 @@ static int attempt(void* context) {
   Add add = *(Add*)context;
   int start = count_fds();
   struct Scene n = {.child = spawn_sleeper(), .io_fd = epoll_create1(EPOLL_CLOEXEC)};
+  n.pidfd = open_pidfd(n.child);
   set_blocked(SIGCHLD, true);
   n.loop = make_loop();
   int fds = count_fds();
@@ -74,6 +88,7 @@ static int attempt(void* context) {
   sd_event_source_unref(n.s);
   assert_true(sd_event_run(n.loop, 0) >= 0);
   sd_event_unref(n.loop);
+  close(n.pidfd);
   close(n.io_fd);
   kill_and_reap(n.child);
   assert_int_equal(count_fds(), start);
@@ -104,6 +119,7 @@ static void a_loop_cannot_be_made(void** state) {
 static void a_first_timer_of_a_clock_cannot_be_added(void** state) {
   (void)state;
   check(add_time, true);
+  check(add_time_relative, true);
 }
 
 static void a_first_signal_cannot_be_added_and_is_not_blocked(void** state) {
@@ -114,16 +130,23 @@ static void a_first_signal_cannot_be_added_and_is_not_blocked(void** state) {
 static void a_child_cannot_be_added(void** state) {
   (void)state;
   check(add_child, true);
+  check(add_child_pidfd, true);
 }
 
 static void a_first_inotify_source_cannot_be_added(void** state) {
   (void)state;
   check(add_inotify, true);
+  check(add_inotify_fd, true);
 }
 
 static void set_signal_exit_fails_and_blocks_nothing(void** state) {
   (void)state;
   check(set_signal_exit, true);
+}
+
+static void the_watchdog_cannot_be_turned_on(void** state) {
+  (void)state;
+  assert_result(in_child(attempt, &(Add){set_watchdog}), -EMFILE);
 }
 
 static void io_defer_post_and_exit_sources_need_no_fd(void** state) {
@@ -189,6 +212,18 @@ static void turning_on_without_fds_works_or_leaves_the_source_off(void** state) 
   }
 }
 
+static int limit_rate(sd_event_source* s) { return sd_event_source_set_ratelimit(s, 1000, 5); }
+static bool is_unlimited(sd_event_source* s) { return sd_event_source_get_ratelimit(s, NULL, NULL) == -ENOEXEC; }
+
+static void limiting_a_rate_without_fds_works_or_leaves_the_source_unlimited(void** state) {
+  (void)state;
+  const Add adds[] = {add_time, add_signal, add_inotify, add_defer};
+  for (size_t i = 0; i < lengthof(adds); i++) {
+    struct Change c = {adds[i], limit_rate, is_unlimited};
+    assert_result(in_child(change_without_fds, &c), 0);
+  }
+}
+
 int main(void) {
   exit_77_without_pidfds();
   const struct CMUnitTest tests[] = {
@@ -198,9 +233,11 @@ int main(void) {
       clean_test(a_child_cannot_be_added),
       clean_test(a_first_inotify_source_cannot_be_added),
       clean_test(set_signal_exit_fails_and_blocks_nothing),
+      clean_test(the_watchdog_cannot_be_turned_on),
       clean_test(io_defer_post_and_exit_sources_need_no_fd),
       clean_test(set_priority_without_fds_works_or_changes_nothing),
       clean_test(turning_on_without_fds_works_or_leaves_the_source_off),
+      clean_test(limiting_a_rate_without_fds_works_or_leaves_the_source_unlimited),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
