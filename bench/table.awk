@@ -22,6 +22,7 @@ FNR == NR {
   is_core[n_rows] = $5
   goals[n_rows] = $6
   title[n_rows] = $7
+  note[n_rows] = $8
   next
 }
 
@@ -130,7 +131,10 @@ END {
     value = value_of[n_loops]
     if (!core) text = text " " ratio(value, base_of["raw"]) " | " ratio(value, base_of["peer"]) " |"
     text = text " " ratio(value, base_of["reference"]) " |"
-    if (!core) text = text " " (value == "" ? "-" : verdict(goals[r], value)) " |"
+    judged = value == "" ? "-" : verdict(goals[r], value)
+    if (!core) text = text " " judged " |"
     print text
+    if (!core && judged ~ /not met/ && note[r] != "") notes = notes "\n- " title[r] ": " note[r] "."
   }
+  if (notes != "") print "\nWhat is not met, and why:\n" notes
 }
