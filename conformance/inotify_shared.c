@@ -175,6 +175,42 @@ static void act_switch_sibling(struct Probe* p) {
   set_enabled(other, SD_EVENT_ON);
 }
 
+// The path is open again as another source of its inode is added, and with that the priority can be changed again.
+static int move_with_an_event(void* context) {
+  const bool limited = context != NULL;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"}, b = {.name = "b"};
+  probe_inotify(loop, &a, dir, IN_CREATE);
+  if (limited) {
+    set_limit(&a, UINT64_MAX, 1);
+    create_file(dir, "first");
+  }
+  iterate_until_idle(loop);
+  if (limited) {
+    create_file(dir, "1");
+    iterate_until_idle(loop);
+  } else {
+    create_file(dir, "1");
+    gather(loop);
+  }
+  probe_inotify(loop, &b, dir, IN_CREATE);
+  const int moved = sd_event_source_set_priority(a.source, 5);
+  if (on_reference()) return moved;  // What follows is an abort, or a loop that hangs, or a lost event.
+  create_file(dir, "2");
+  if (limited) set_limit(&a, 0, 0);
+  iterate_until_idle(loop);
+  assert_journal(limited ? "a:100:first a:100:1 a:100:2 b:100:2 " : "a:100:1 a:100:2 b:100:2 ");
+  return moved;
+}
+static void an_event_that_waits_is_not_lost_by_a_change_of_the_priority(void** state) {
+  (void)state;
+  assert_result(in_child(move_with_an_event, NULL), differs(kInotifyMoved, 0, -EOPNOTSUPP));
+}
+static void an_event_that_is_held_back_by_a_rate_limit_is_not_lost_by_a_change_of_the_priority(void** state) {
+  (void)state;
+  assert_result(in_child(move_with_an_event, &(int){1}), differs(kInotifyMoved, 0, -EOPNOTSUPP));
+}
+
 // Whoever of the two is first.
 static void a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event(void** state) {
   (void)state;
@@ -348,6 +384,8 @@ int main(void) {
       dir_test(an_event_for_a_source_that_is_off_does_not_keep_the_loop_awake),
       dir_test(a_source_that_is_switched_off_while_pending_does_not_keep_the_loop_awake),
       dir_test(a_source_that_is_switched_off_and_on_again_while_pending_gets_its_event),
+      dir_test(an_event_that_waits_is_not_lost_by_a_change_of_the_priority),
+      dir_test(an_event_that_is_held_back_by_a_rate_limit_is_not_lost_by_a_change_of_the_priority),
       dir_test(a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event),
       dir_test(a_source_that_fired_its_one_shot_drops_what_is_buffered),
       dir_test(a_source_whose_callback_failed_drops_what_is_buffered),

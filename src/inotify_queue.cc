@@ -289,9 +289,10 @@ void InotifySource::unpended(bool dispatched) {
   inode_->queue.done();
 }
 
-// Possible only while the path is open, which is before the first iteration: nothing is buffered or pending then.
+// Possible only while the path is open, which is before the first iteration; but it is open again when a later source
+// is added for it. An event that waits for its dispatch is in the old queue, and keeps its source there.
 int InotifySource::move(Level& to) {
-  if (inode_->path_fd < 0) return -EOPNOTSUPP;
+  if (inode_->path_fd < 0 || has_event()) return -EOPNOTSUPP;
   InotifyQueue* queue = InotifyQueue::of(to);
   if (!queue) return -ENOMEM;
   if (const int r = queue->acquire(inode_->path_fd, mask_, &next_inode_); r < 0) return r;
@@ -308,6 +309,7 @@ void InotifySource::moved() {
   next_inode_->sources.push_back(*this);
   inode_ = next_inode_;
   next_inode_ = nullptr;
+  owed_ = 0;
   old.queue.release(old);
 }
 
