@@ -81,6 +81,26 @@ static void now_is_the_same_in_a_long_callback_and_in_the_prepare_callback_after
   sd_event_unref(loop);
 }
 
+static void a_look_at_what_is_pending_does_not_change_the_time(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  const int fd = make_eventfd(1);
+  struct Probe defer = {.name = "d"}, io = {.name = "i"};
+  probe_defer(loop, &defer);
+  probe_io(loop, &io, fd, EPOLLIN);
+  set_priority(&io, 1);
+  assert_result(sd_event_prepare(loop), 1);
+  const uint64_t first = now_of(loop, CLOCK_MONOTONIC);
+  usleep(1500);
+  assert_int_equal(is_pending(&io), 1);
+  assert_int_equal(now_of(loop, CLOCK_MONOTONIC), first);
+  assert_result(sd_event_dispatch(loop), 1);
+  free_probe(&defer);
+  free_probe(&io);
+  close(fd);
+  sd_event_unref(loop);
+}
+
 static void a_prepare_that_finds_something_pending_takes_the_time(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -146,6 +166,7 @@ int main(void) {
       recorded_test(before_the_first_wait_now_is_the_current_time_with_result_1),
       recorded_test(now_is_frozen_from_one_wait_to_the_next),
       recorded_test(now_is_the_same_in_a_long_callback_and_in_the_prepare_callback_after_it),
+      recorded_test(a_look_at_what_is_pending_does_not_change_the_time),
       recorded_test(a_prepare_that_finds_something_pending_takes_the_time),
       recorded_test(all_clocks_of_timers_are_known_and_the_alarm_twins_show_the_same_time),
       recorded_test(now_of_a_finished_loop_is_its_last_time),

@@ -163,7 +163,7 @@ int Loop::ask_kernel(Usec timeout, bool whole) {
   asked_before_in_ = asked_in_;
   asked_in_ = iteration_;
   ever_asked_ = true;
-  note_wake_up();
+  if (!whole || known_times_ == 0) note_wake_up();  // A mere look changes no time that the program may know.
   if (clocks_.in_use()) pend_due_timers();
   hand_out(n);
   if (rest_) fetch_rest(static_cast<size_t>(n), whole);
@@ -212,6 +212,7 @@ void Loop::look() {
     (void)ask_kernel(0, true);
   else if (rest_)
     fetch_rest(0, true);
+  if (children_.due()) children_.look();
 }
 
 void Loop::pend_due_timers() {
