@@ -202,9 +202,10 @@ void Poller::deliver_one(uint64_t handle, uint32_t events) {
   const size_t slot = handle & UINT32_MAX;
   if (slot < slots_.size() && is_source(slots_[slot])) {
     WatchedSource* source = to_source(slots_[slot])->watched();
-    if (source && source->registration_ == handle >> 32U && source->armed()) {
-      source->on_ready(events);
-      return;
+    if (source && source->registration_ == handle >> 32U) {
+      if (source->armed()) return source->on_ready(events);
+      // Turned off since the last flush, as by an event before this one: its registration is to be removed.
+      if (source->registered_ != 0) return;
     }
   }
   haunted_ = true;

@@ -113,6 +113,29 @@ TEST_F(PollerMany, an_unimportant_one_of_the_first_call_waits_for_all_of_the_res
   expect_all_served();
 }
 
+TEST_F(PollerMany, a_source_that_an_event_has_turned_off_is_reported_by_the_rest_and_no_reason_for_a_new_set) {
+  // Its child has died and was reaped by somebody else: the first look at it turns it off. More sources than poll(2) is
+  // asked about are better, so that the rest is fetched, and what is ready still is reported again.
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  siginfo_t info;
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);
+  Source* child = nullptr;
+  ASSERT_EQ(ChildSource::add(*loop_, &child, pid, WEXITED, nullptr, nullptr), 0);
+  ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+  for (size_t i = 0; i < 20; ++i) EXPECT_EQ(sources_[i]->set_priority(-1), 0);
+  for (size_t i = 20; i < 120; ++i) events_[i]->set();
+  test::Faults faults;
+  run(1);
+  EXPECT_EQ(child->enabled(), Enabled::kOff);
+  EXPECT_EQ(faults.n(Call::kEpollWait), 2);
+  EXPECT_EQ(faults.n(Call::kEpollCreate), 0);
+  run(99);
+  EXPECT_EQ(loop_->run(0), 0);
+  expect_sound();
+  child->unref();
+}
+
 TEST_F(PollerMany, who_looks_at_what_is_pending_sees_the_rest_too) {
   make_ready();
   EXPECT_EQ(loop_->prepare(), 0);
