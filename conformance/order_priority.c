@@ -197,6 +197,43 @@ static void a_callback_may_change_priorities(void** state) {
   sd_event_unref(loop);
 }
 
+// Closed while its source is ON, which the program should not do; but what has the number next is none of the source's.
+static void a_better_source_whose_descriptor_was_closed_is_not_dispatched_for_the_next_file_of_its_number(
+    void** state) {
+  (void)state;
+  for (int duplicated = 0; duplicated < 2; duplicated++) {
+    sd_event* loop = make_loop();
+    int closed = make_eventfd(0), fd_b = make_eventfd(1), fd_c = make_eventfd(1);
+    struct Probe a = {.name = "a"}, b = {.name = "b", .act = act_lower}, c = {.name = "c", .act = act_lower};
+    probe_io(loop, &a, closed, EPOLLIN);
+    set_priority(&a, -1);
+    probe_io(loop, &b, fd_b, EPOLLIN);
+    probe_io(loop, &c, fd_c, EPOLLIN);
+    int duplicate = duplicated ? dup(closed) : -1;
+    close(closed);
+    int again = make_eventfd(1);
+    assert_int_equal(again, closed);
+    assert_result(iterate(loop), 1);
+    if (duplicated) raise_eventfd(duplicate);
+    assert_result(iterate(loop), 1);
+    if (duplicated) {
+      assert_true(strstr(journal, "a ") != NULL);  // As it is still watched by the duplicate.
+      journal[0] = 0;
+      lower_eventfd(duplicate);
+      close(duplicate);
+    } else {
+      assert_journal_any_order("b c ");
+    }
+    free_probe(&a);
+    free_probe(&b);
+    free_probe(&c);
+    close(again);
+    close(fd_b);
+    close(fd_c);
+    sd_event_unref(loop);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(any_int64_is_a_priority_and_lower_values_go_first),
@@ -207,6 +244,7 @@ int main(void) {
       recorded_test(prepare_with_something_pending_still_asks_for_better_sources),
       recorded_test(a_better_source_that_is_always_ready_starves_worse_ones),
       recorded_test(a_callback_may_change_priorities),
+      recorded_test(a_better_source_whose_descriptor_was_closed_is_not_dispatched_for_the_next_file_of_its_number),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

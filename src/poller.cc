@@ -262,17 +262,29 @@ int Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {
   if (n_ready == 0 || n_ready == -EINTR) return 1;
   // poll(2) takes no more descriptors than RLIMIT_NOFILE, which a sandbox sets to 0, and a filter may refuse it.
   if (n_ready < 0) return 0;
+  int certain = 1;
   for (size_t i = 0; i < n; ++i) {
-    // A closed descriptor may live on in the epoll set by a duplicate: ask epoll itself.
-    if ((fds[i].revents & POLLNVAL) != 0) return 0;
     if (fds[i].revents == 0) continue;
+    // A closed descriptor may live on in the epoll set by a duplicate, and its number may be that of another file by
+    // now: ask epoll itself.
+    if ((fds[i].revents & POLLNVAL) != 0 || (sources[i] && !registered(*sources[i]))) {
+      certain = 0;
+      continue;
+    }
     const auto events = static_cast<uint32_t>(static_cast<unsigned short>(fds[i].revents));
     if (sources[i])
       sources[i]->on_ready(events);
     else
       channels[i]->on_ready(events);
   }
-  return 1;
+  return certain;
+}
+
+// Whether the set has the file that the source's descriptor stands for. There is no call that only asks.
+bool Poller::registered(WatchedSource& source) {
+  const int r = control(EPOLL_CTL_ADD, source, source.fd_, 0);
+  if (r >= 0) (void)control(EPOLL_CTL_DEL, source, source.fd_, 0);
+  return r == -EEXIST;
 }
 
 // What a signalfd is ready for can be asked for all of them at once, and without a look at any descriptor.

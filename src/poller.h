@@ -178,6 +178,7 @@ class Poller {
   int room(size_t most) const { return static_cast<int>(events_.capacity() < most ? events_.capacity() : most); }
   int collect(Usec timeout);
   int collect_exactly(Usec timeout);
+  bool registered(WatchedSource& source);
   bool ask_signals(Levels& levels, Priority bound, bool inclusive);
   void deliver_one(uint64_t handle, uint32_t events);
   bool register_all();
