@@ -131,6 +131,7 @@ endif()
 
 function(evenkeel_script_tests label pattern)
   file(GLOB scripts LIST_DIRECTORIES false CONFIGURE_DEPENDS ${pattern})
+  list(FILTER scripts EXCLUDE REGEX "\\.md$")
   foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME)
     add_test(NAME "${label}:${name}" COMMAND ${script} ${ARGN})
