@@ -220,11 +220,11 @@ TEST_F(LoopCost, who_asks_for_the_time_for_the_first_time_and_late_is_told_when_
   const Usec begin = monotonic();
   EXPECT_EQ(loop_->run(0), 0);
   const Usec awake = monotonic();
-  while (monotonic() < awake + 50 * kUsecPerMsec) continue;
+  while (monotonic() < awake + 150 * kUsecPerMsec) continue;
   Usec time = 0;
   EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &time), 0);
   EXPECT_GE(time, begin);
-  EXPECT_LE(time, awake + 10 * kUsecPerMsec) << "to a tick of the coarse clock";
+  EXPECT_LE(time, awake + 100 * kUsecPerMsec) << "as close as the coarse clock can tell for certain";
   Usec again = 0;
   EXPECT_EQ(loop_->now(CLOCK_MONOTONIC, &again), 0);
   EXPECT_EQ(again, time);
