@@ -57,6 +57,13 @@ void Poller::release_slot(Source& source) {
   --n_sources_;
 }
 
+void Poller::share() {
+  flush();
+  // Now it can be made anew without anybody's notice; later, who watches it by an epoll set of his own would lose it.
+  if (suspect_ && !shared_ && !abandoned_) rebuild();
+  shared_ = true;
+}
+
 int Poller::control(int op, WatchedSource& source, int fd, uint32_t events) {
   return abandoned_ ? 0 : kernel::epoll_ctl(epoll_, op, fd, events, handle(source));
 }
@@ -69,6 +76,7 @@ int Poller::add(WatchedSource& source, int fd, uint32_t events) {
   if (left_ == fd) {
     r = control(EPOLL_CTL_MOD, source, fd, events);
     if (r < 0 && r != -ENOENT) remove_left();
+    suspect_ |= r < 0;
     left_ = -1;
   }
   if (r < 0) r = control(EPOLL_CTL_ADD, source, fd, events);
@@ -111,7 +119,7 @@ void Poller::unwatch(WatchedSource& source) {
 
 void Poller::forget(WatchedSource& source) {
   source.ListNode<StaleTag>::unlink();
-  if (source.registered_ != 0) (void)control(EPOLL_CTL_DEL, source, source.fd_, 0);
+  if (source.registered_ != 0) suspect_ |= control(EPOLL_CTL_DEL, source, source.fd_, 0) < 0;
   source.wanted_ = source.registered_ = 0;
 }
 
@@ -124,7 +132,7 @@ void Poller::leave(WatchedSource& source) {
 }
 
 void Poller::remove_left() {
-  if (!abandoned_) (void)kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, left_, 0, 0);
+  if (!abandoned_) suspect_ |= kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, left_, 0, 0) < 0;
   left_ = -1;
 }
 
@@ -149,7 +157,7 @@ void Poller::flush_stale() {
   while (WatchedSource* source = stale_.front()) {
     source->ListNode<StaleTag>::unlink();
     if (source->wanted_ == 0) {
-      (void)control(EPOLL_CTL_DEL, *source, source->fd_, 0);
+      suspect_ |= control(EPOLL_CTL_DEL, *source, source->fd_, 0) < 0;
       source->registered_ = 0;
       continue;
     }
@@ -334,7 +342,7 @@ void Poller::rebuild() {
   } else {
     (void)kernel::close(old);
   }
-  haunted_ = false;
+  haunted_ = suspect_ = false;
   left_ = -1;
 }
 

@@ -119,10 +119,7 @@ class Poller {
   void set_eager(bool eager) { eager_ = eager; }
   int fd() const { return epoll_; }
   // From now on others look at `fd`, at any time: it is settled, and what is freed leaves it at once.
-  void share() {
-    shared_ = true;
-    flush();
-  }
+  void share();
 
   // The registry of all sources of the loop, in slots that are used again. `reserve` is the part that may fail.
   [[nodiscard]] bool reserve_slot();
@@ -193,6 +190,7 @@ class Poller {
 
   int epoll_ = -1;
   bool haunted_ = false;  // An event came for a registration that nobody has.
+  bool suspect_ = false;  // There may be such a registration: one could not be removed.
   bool no_pwait2_ = false;
   bool abandoned_ = false;
   bool eager_ = false;

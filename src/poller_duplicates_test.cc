@@ -114,11 +114,11 @@ TEST_F(PollerDuplicates, the_set_is_made_anew_later_when_there_is_no_descriptor_
   Source* source = add_io(event.fd(), say("1"));
   Source* witness = add_io(other.fd(), say("2"));
   EXPECT_EQ(loop_->run(0), 0);
+  const int lent = loop_->lend_fd();
   const int duplicate = ::dup(event.fd());
   event.set();
   event.close();
   source->unref();
-  const int lent = loop_->lend_fd();
   test::Faults faults;
   faults.fail(Call::kEpollCreate, -EMFILE, 0, 2);
   for (int i = 0; i < 2; ++i) EXPECT_EQ(loop_->run(0), 0);
@@ -134,6 +134,34 @@ TEST_F(PollerDuplicates, the_set_is_made_anew_later_when_there_is_no_descriptor_
   EXPECT_EQ(faults.n(Call::kEpollCreate), 3) << "once is enough";
   expect_sound();
   witness->unref();
+  (void)::close(duplicate);
+}
+
+// Freed before it was closed, as it should be, but the registration was left for a next source.
+TEST_F(PollerDuplicates, what_is_left_when_the_set_is_lent_is_not_in_it_any_more_and_nobody_loses_it_later) {
+  test::EventFd& event = event_fd();
+  test::EventFd& other = event_fd();
+  Source* source = add_io(event.fd(), say("1"));
+  Source* witness = add_io(other.fd(), say("2"));
+  EXPECT_EQ(loop_->run(0), 0);
+  const int duplicate = ::dup(event.fd());
+  const uint64_t one = 1;
+  source->unref();
+  event.close();
+  EXPECT_EQ(loop_->run(0), 0);
+  const int outer = ::epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event ready = {.events = EPOLLIN, .data = {}};
+  EXPECT_EQ(::epoll_ctl(outer, EPOLL_CTL_ADD, loop_->lend_fd(), &ready), 0);
+  EXPECT_EQ(n_registered(), 1);
+  ASSERT_EQ(::write(duplicate, &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
+  EXPECT_TRUE(sleeps());
+  other.set();
+  EXPECT_EQ(::epoll_wait(outer, &ready, 1, 0), 1);
+  EXPECT_EQ(loop_->run(0), 1);
+  EXPECT_EQ(said_, "2");
+  expect_sound();
+  witness->unref();
+  (void)::close(outer);
   (void)::close(duplicate);
 }
 
