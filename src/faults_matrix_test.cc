@@ -12,6 +12,7 @@
 // less than what is seen. doc/faults.md is made from it (tools/checks/faults --write).
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ struct Row {
   std::vector<int> errors;
   unsigned outcomes;
 };
+
+// The name of its test.
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << "call_" << static_cast<int>(row.call) << "_errno_" << row.errors[0];
+}
 
 // clang-format off
 const Row kCalls[] = {
@@ -91,7 +97,9 @@ const struct {
 
 constexpr size_t kNames = static_cast<size_t>(Call::kMalloc) + 1;
 
-class FaultsMatrix : public test::FaultsFixture {
+class FaultsMatrix : public test::FaultsFixture {};
+
+class FaultsOfACall : public test::FaultsFixture, public ::testing::WithParamInterface<Row> {
  protected:
   // What has come of `error` at each of the places in turn at which the call is made.
   static unsigned fail_everywhere(Call call, int error, std::vector<int>* baseline) {
@@ -115,7 +123,7 @@ TEST_F(FaultsMatrix, each_name_of_a_call_has_its_row) {
   for (size_t name = 0; name < kNames; ++name) EXPECT_EQ(n_elsewhere[name], n_rows[name] > 0 ? 0 : 1) << name;
 }
 
-TEST_F(FaultsMatrix, what_comes_of_each_error_of_each_call_is_as_the_table_says) {
+TEST_P(FaultsOfACall, what_comes_of_each_error_is_as_the_table_says) {
   const int pidfd = kernel::pidfd_open(::getpid());
   if (pidfd < 0) GTEST_SKIP() << "no pidfds here, as in valgrind";
   (void)::close(pidfd);
@@ -123,17 +131,14 @@ TEST_F(FaultsMatrix, what_comes_of_each_error_of_each_call_is_as_the_table_says)
   test::World(&baseline).live(Call::kClose, 0, 0);
   ASSERT_GT(baseline.size(), 30U);
   const int n_fds = test::count_fds();
-  std::string wrong;
-  for (const Row& row : kCalls) {
-    unsigned outcomes = 0;
-    for (const int error : row.errors) outcomes |= fail_everywhere(row.call, error, &baseline);
-    if (outcomes == row.outcomes) continue;
-    wrong += "call " + std::to_string(static_cast<int>(row.call)) + " with " + std::to_string(row.errors[0]) + ": " +
-             std::to_string(outcomes) + ", not " + std::to_string(row.outcomes) + "\n";
-  }
-  EXPECT_EQ(wrong, "");
+  unsigned outcomes = 0;
+  for (const int error : GetParam().errors) outcomes |= fail_everywhere(GetParam().call, error, &baseline);
+  EXPECT_EQ(outcomes, GetParam().outcomes) << "of call " << static_cast<int>(GetParam().call);
   EXPECT_EQ(test::count_fds(), n_fds);
 }
+
+INSTANTIATE_TEST_SUITE_P(Rows, FaultsOfACall, ::testing::ValuesIn(kCalls),
+                         [](const auto& row) { return ::testing::PrintToString(row.param); });
 
 TEST_F(FaultsMatrix, without_proc_a_pidfd_is_eopnotsupp_and_a_closed_one_is_esrch) {
   test::Faults faults;
