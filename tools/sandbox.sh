@@ -179,15 +179,18 @@ cpu_of_children() {
 
 seconds() { printf '%d.%03d' $(($1 / 1000000)) $(($1 / 1000 % 1000)); }
 
-# Upon an exit before the end of compare_both.
+# Upon an exit before the end of compare_both. Only the native round may be skipped: what skips itself with the library in
+# front, after it has passed without, has failed.
 compare_ended() {
   local code=$1 verdict=failed
-  # 0 is the exit code of the last command when a signal ends the script; that is nobody's fault and no result.
-  [ "$code" -ne 0 ] || return 0
-  [ "$code" -ne 77 ] || verdict=skipped
+  # A body that exits, or a signal, of which 0 is all that is told here: there is no result, but it has not passed.
+  [ "$code" -ne 0 ] || fail "${compat_row[program]} ($round) ended before anything was compared"
+  if [ "$code" -eq 77 ] && [ "$round" = native ]; then verdict=skipped; fi
   compat_row[$round]=$verdict
   compare_row
-  if [ "$round" = native ] && [ "$verdict" = failed ]; then skip "${compat_row[program]} fails natively: ${failure:-see above}"; fi
+  [ "$verdict" = failed ] || return 0
+  [ "$round" != native ] || skip "${compat_row[program]} fails natively: ${failure:-see above}"
+  [ "$code" -ne 77 ] || fail "${compat_row[program]} ($round) was skipped, though it passed natively"
 }
 
 compare_row() {

@@ -40,7 +40,7 @@ run_own() {
 
 own_ended() {
   case $1 in
-    77) compare_ended "$1" ;;
+    0 | 77) compare_ended "$1" ;;
     *) compat_row[native]=failed && compare_row ;;
   esac
 }
