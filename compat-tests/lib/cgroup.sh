@@ -4,7 +4,7 @@
 # A cgroup of the test's own in the machine's cgroup2 tree, for what makes cgroups itself: the one thing that no namespace
 # takes along when it ends.
 #
-# Sourced after sandbox.sh, between sandbox_enter and its end: enter_cgroup, then processes put into $cgroup, remove_cgroup.
+# Sourced after sandbox.sh, between sandbox_enter and its end: enter_cgroup, then processes put into $cgroup (in_cgroup), remove_cgroup.
 #
 # Invariants:
 #  1. Nothing in the tree is changed but below $cgroup, which is removed once its processes are dead.
@@ -39,4 +39,12 @@ remove_cgroup() {
     sleep 0.02
   done
   [ ! -d "$1" ] || warn "the cgroup ${1##*/} could not be removed"
+}
+
+# in_cgroup COMMAND...: with a view of the cgroup as the whole tree, in place of the (sub)shell. Process 1 must be in it, too:
+# by that one systemd's programs tell which part of the tree is the machine's.
+in_cgroup() {
+  echo "$BASHPID" >"$cgroup/cgroup.procs"
+  exec unshare -C -m -p -f --kill-child --mount-proc "$BASH" -c 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && "$@"; exit' \
+    in_cgroup "$@" 9<&-
 }
