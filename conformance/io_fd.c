@@ -360,6 +360,25 @@ static void an_fd_that_was_closed_may_be_reused_by_the_loop_itself(void** state)
   assert_journal("b b b:20: b b b:20: ");
 }
 
+// As in a server that forks for each connection: the parent frees and closes, the child goes on with it.
+static void a_dup_of_an_fd_whose_source_was_freed_wakes_nobody(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  int fd = make_eventfd(0), copy = dup(fd);
+  struct Probe a = {.name = "a"}, t = {.name = "t"};
+  probe_io(loop, &a, fd, EPOLLIN);
+  assert_result(iterate(loop), 0);
+  free_probe(&a);
+  close(fd);
+  raise_eventfd(copy);
+  probe_time(loop, &t, CLOCK_MONOTONIC, clock_usec(CLOCK_MONOTONIC) + 2000);
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_journal("t ");
+  free_probe(&t);
+  close(copy);
+  sd_event_unref(loop);
+}
+
 static void an_fd_may_be_watched_again_after_its_source_was_freed(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -412,6 +431,7 @@ int main(void) {
       recorded_test(an_fd_closed_while_on_with_a_dup_left_does_not_spin_after_free),
       recorded_test(an_fd_closed_while_on_with_a_dup_left_is_served_until_its_source_is_off),
       recorded_test(an_fd_that_was_closed_may_be_reused_by_the_loop_itself),
+      recorded_test(a_dup_of_an_fd_whose_source_was_freed_wakes_nobody),
       recorded_test(an_fd_may_be_watched_again_after_its_source_was_freed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

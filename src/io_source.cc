@@ -49,9 +49,8 @@ int IoSource::set_fd(int fd) {
 
 void IoSource::detach(bool forked) {
   (void)forked;
-  if (!owns_fd()) return loop()->poller().leave(*this);
   loop()->poller().forget(*this);
-  (void)kernel::close(fd_);
+  if (owns_fd()) (void)kernel::close(fd_);
 }
 
 }  // namespace evenkeel

@@ -174,7 +174,7 @@ int Loop::ask_kernel(Usec timeout, bool whole) {
 
 inline void Loop::note_wake_up() {
   const bool exactly = time_wanted_ || clocks_.in_use();
-  known_times_ = exactly ? kMonotonicKnown : 0;
+  known_times_ = exactly ? kMonotonicKnown : kAwakeKnown;
   if (exactly)
     monotonic_ = read_clock(CLOCK_MONOTONIC);
   else
@@ -193,7 +193,7 @@ void Loop::hand_out(int n) {
 // something of it might go before what is pending: then it has to be known, too.
 void Loop::fetch_rest(size_t n_seen, bool whole) {
   while (rest_ && (whole || !rest_can_wait())) {
-    const int n = n_seen < poller_.n_sources() ? poller_.more() : 0;
+    const int n = n_seen < poller_.n_most() ? poller_.more() : 0;
     n_seen += static_cast<size_t>(n > 0 ? n : 0);
     hand_out(n);
   }
@@ -376,7 +376,7 @@ void Loop::exit(int code) {
 int Loop::lend_fd() {
   if (!lent_) poller_.for_each_source([](Source& source) { source.loop_lent(); });
   lent_ = true;
-  poller_.share();
+  poller_.flush();  // From now on others look at it, too.
   return poller_.fd();
 }
 
@@ -415,7 +415,7 @@ Usec Loop::current_time() {
   const Usec current = read_clock(CLOCK_MONOTONIC);
   if ((known_times_ & kMonotonicKnown) == 0) {
     // A wake-up whose time was not noted exactly is at least known to be no later than this.
-    const Usec awake_by = asked_in_ == iteration_ ? to_usec(awake_) + kCoarseness : kForever;
+    const Usec awake_by = (known_times_ & kAwakeKnown) != 0 ? to_usec(awake_) + kCoarseness : kForever;
     monotonic_ = current < awake_by ? current : awake_by;
   }
   known_times_ |= kMonotonicKnown;
@@ -446,7 +446,7 @@ int Loop::time_now(clockid_t id, Usec* ret) {
   }
   // The other clocks are not read at each wake-up: what they said then follows from how long ago that is.
   const size_t which = id == CLOCK_BOOTTIME;
-  const auto known = static_cast<uint8_t>(kRealtimeKnown << which);
+  const uint8_t known = which == 0 ? kRealtimeKnown : kBoottimeKnown;
   if ((known_times_ & known) == 0) {
     const Usec passed = read_clock(CLOCK_MONOTONIC) - then;
     const Usec current = read_clock(id);

@@ -171,7 +171,7 @@ class Loop : public MadeHere {
   bool ever_asked_ = false;
   // Which of `monotonic_` and `realtime_and_boottime_` are of this iteration. They are read when they are asked for;
   // but once a program has asked, at each wake-up. Until then the coarse clock tells by when the loop was awake.
-  static constexpr uint8_t kMonotonicKnown = 1, kRealtimeKnown = 2;
+  static constexpr uint8_t kMonotonicKnown = 1, kRealtimeKnown = 2, kBoottimeKnown = 4, kAwakeKnown = 8;
   uint8_t known_times_ = 0;
   bool time_wanted_ = false;
   bool delivering_ = false;  // The kernel's report is being handed out.

@@ -92,8 +92,8 @@ class LoopCheck {
     });
     HOLDS(n == count_sources(
                    [](Source& source) { return source.watched() && source.watched()->ListNode<StaleTag>::linked(); }));
-    if (poller.eager_) HOLDS(n == 0 && poller.left_ < 0);
-    walk(poller.channels_, [&](Channel& channel) { HOLDS(channel.fd() > 2); });
+    if (poller.eager_) HOLDS(n == 0);
+    HOLDS(poller.n_channels_ == walk(poller.channels_, [&](Channel& channel) { HOLDS(channel.fd() > 2); }));
   }
 
   void check_source(Source& source) {

@@ -57,13 +57,6 @@ void Poller::release_slot(Source& source) {
   --n_sources_;
 }
 
-void Poller::share() {
-  flush();
-  // Now it can be made anew without anybody's notice; later, who watches it by an epoll set of his own would lose it.
-  if (suspect_ && !shared_ && !abandoned_) rebuild();
-  shared_ = true;
-}
-
 int Poller::control(int op, WatchedSource& source, int fd, uint32_t events) {
   return abandoned_ ? 0 : kernel::epoll_ctl(epoll_, op, fd, events, handle(source));
 }
@@ -72,14 +65,7 @@ int Poller::add(WatchedSource& source, int fd, uint32_t events) {
   const uint32_t before = source.registration_;
   last_registration_ = (last_registration_ + 1) & kRegistrationMask;
   source.registration_ = last_registration_;
-  int r = -ENOENT;
-  if (left_ == fd) {
-    r = control(EPOLL_CTL_MOD, source, fd, events);
-    if (r < 0 && r != -ENOENT) remove_left();
-    suspect_ |= r < 0;
-    left_ = -1;
-  }
-  if (r < 0) r = control(EPOLL_CTL_ADD, source, fd, events);
+  const int r = control(EPOLL_CTL_ADD, source, fd, events);
   if (r < 0) source.registration_ = before;
   return r;
 }
@@ -105,7 +91,7 @@ int Poller::watch(WatchedSource& source, uint32_t events) {
     source.ListNode<StaleTag>::unlink();
     source.registered_ = 0;
   }
-  flush_but(source.fd_);
+  flush();
   const int r = add(source, source.fd_, mask);
   if (r >= 0) source.wanted_ = source.registered_ = mask;
   return r;
@@ -119,21 +105,8 @@ void Poller::unwatch(WatchedSource& source) {
 
 void Poller::forget(WatchedSource& source) {
   source.ListNode<StaleTag>::unlink();
-  if (source.registered_ != 0) suspect_ |= control(EPOLL_CTL_DEL, source, source.fd_, 0) < 0;
+  if (source.registered_ != 0) (void)control(EPOLL_CTL_DEL, source, source.fd_, 0);
   source.wanted_ = source.registered_ = 0;
-}
-
-void Poller::leave(WatchedSource& source) {
-  if (source.registered_ == 0 || eager_ || shared_ || abandoned_) return forget(source);
-  if (left_ >= 0) remove_left();
-  left_ = source.fd_;
-  source.ListNode<StaleTag>::unlink();
-  source.wanted_ = source.registered_ = 0;
-}
-
-void Poller::remove_left() {
-  if (!abandoned_) suspect_ |= kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, left_, 0, 0) < 0;
-  left_ = -1;
 }
 
 int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
@@ -141,7 +114,7 @@ int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
   // watched.
   const bool stale = source.ListNode<StaleTag>::linked();
   source.ListNode<StaleTag>::unlink();
-  flush_but(fd);
+  flush();
   const uint32_t mask = events | EPOLLERR;
   const int r = add(source, fd, mask);
   if (r < 0) {
@@ -157,7 +130,7 @@ void Poller::flush_stale() {
   while (WatchedSource* source = stale_.front()) {
     source->ListNode<StaleTag>::unlink();
     if (source->wanted_ == 0) {
-      suspect_ |= control(EPOLL_CTL_DEL, *source, source->fd_, 0) < 0;
+      (void)control(EPOLL_CTL_DEL, *source, source->fd_, 0);
       source->registered_ = 0;
       continue;
     }
@@ -173,13 +146,16 @@ int Poller::add_channel(Channel& channel) {
   if (!events_.reserve(events_.size() + 8)) return -ENOMEM;
   flush();  // The number may be that of a descriptor which was watched, and is to be removed.
   const int r = kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, EPOLLIN, handle(channel));
-  if (r >= 0) channels_.push_back(channel);
+  if (r < 0) return r;
+  channels_.push_back(channel);
+  ++n_channels_;
   return r;
 }
 
 void Poller::remove_channel(Channel& channel) {
   if (!channel.ListNode<ChannelTag>::linked()) return;
   channel.ListNode<ChannelTag>::unlink();
+  --n_channels_;
   // Closing would not do: a forked child may hold a duplicate, and the registration would go on.
   if (!abandoned_) (void)kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, channel.fd_, 0, 0);
 }
@@ -342,8 +318,7 @@ void Poller::rebuild() {
   } else {
     (void)kernel::close(old);
   }
-  haunted_ = suspect_ = false;
-  left_ = -1;
+  haunted_ = false;
 }
 
 int WatchedSource::watch(uint32_t events) {

@@ -13,11 +13,7 @@
 //     The last because a removal that came later could hit a newer registration of the same descriptor number. Between
 //     `prepare` and `wait` nothing is put off.
 //  3. A new registration is made at once: its errors belong to the call that asked for it.
-//  4. `left_` is the descriptor of a source that was freed, whose registration is in the kernel still: the next source
-//  of
-//     the same descriptor takes it over, which saves a call. Settled as the stale ones are; nothing else has that
-//     number.
-//  5. epoll gives back a handle (slot and number of the registration), never a pointer to a source. A registration that
+//  4. epoll gives back a handle (slot and number of the registration), never a pointer to a source. A registration that
 //     nobody can remove any more (the descriptor was closed while a duplicate of it stayed open) is noticed by its
 //     handle when its source is gone, off, or has another registration; then the whole epoll set is made anew under the
 //     same number.
@@ -118,8 +114,6 @@ class Poller {
   // While another loop may sleep on the set, nothing is postponed.
   void set_eager(bool eager) { eager_ = eager; }
   int fd() const { return epoll_; }
-  // From now on others look at `fd`, at any time: it is settled, and what is freed leaves it at once.
-  void share();
 
   // The registry of all sources of the loop, in slots that are used again. `reserve` is the part that may fail.
   [[nodiscard]] bool reserve_slot();
@@ -131,15 +125,16 @@ class Poller {
       if (is_source(slots_[i])) visit(*to_source(slots_[i]));
   }
   size_t n_sources() const { return n_sources_; }
+  size_t n_most() const { return n_sources_ + n_channels_; }  // More can't be ready at once.
 
   int watch(WatchedSource& source, uint32_t events);
   void unwatch(WatchedSource& source);
   void forget(WatchedSource& source);
-  // As `forget`, but the registration may be left for a while. Not if we are to close the descriptor.
-  void leave(WatchedSource& source);
   // Registers `fd` in place of the source's own; on failure that one stays.
   int replace(WatchedSource& source, int fd, uint32_t events);
-  void flush() { flush_but(-1); }
+  void flush() {
+    if (!stale_.empty()) flush_stale();
+  }
 
   int add_channel(Channel& channel);
   void remove_channel(Channel& channel);
@@ -180,32 +175,24 @@ class Poller {
   void deliver_one(uint64_t handle, uint32_t events);
   bool register_all();
   void rebuild();
-  // Settles everything but what was left of `fd`.
-  void flush_but(int fd) {
-    if (left_ >= 0 && left_ != fd) remove_left();
-    if (!stale_.empty()) flush_stale();
-  }
   void flush_stale();
-  void remove_left();
 
   int epoll_ = -1;
   bool haunted_ = false;  // An event came for a registration that nobody has.
-  bool suspect_ = false;  // There may be such a registration: one could not be removed.
   bool no_pwait2_ = false;
   bool abandoned_ = false;
   bool eager_ = false;
-  bool shared_ = false;
 
   Array<uintptr_t> slots_;  // A Source*, or 2 * next free slot + 1.
   size_t free_slot_ = SIZE_MAX;
   size_t n_sources_ = 0;
   uint32_t last_registration_ = 0;
-  int left_ = -1;
 
   Array<struct epoll_event> events_;
   int room_ = 0;  // What the last call could bring.
   List<WatchedSource, StaleTag> stale_;
   List<Channel, ChannelTag> channels_;
+  size_t n_channels_ = 0;
 };
 
 }  // namespace evenkeel

@@ -137,8 +137,8 @@ TEST_F(PollerDuplicates, the_set_is_made_anew_later_when_there_is_no_descriptor_
   (void)::close(duplicate);
 }
 
-// Freed before it was closed, as it should be, but the registration was left for a next source.
-TEST_F(PollerDuplicates, what_is_left_when_the_set_is_lent_is_not_in_it_any_more_and_nobody_loses_it_later) {
+// Freed before it was closed, as it should be: nothing of it is left that would have to be got rid of later.
+TEST_F(PollerDuplicates, a_duplicate_of_what_a_freed_source_watched_costs_nobody_his_watch_on_the_loop) {
   test::EventFd& event = event_fd();
   test::EventFd& other = event_fd();
   Source* source = add_io(event.fd(), say("1"));

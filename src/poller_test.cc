@@ -83,52 +83,6 @@ TEST_F(PollerTest, other_events_that_were_set_between_off_and_on_are_the_ones_th
   source->unref();
 }
 
-TEST_F(PollerTest, adding_a_source_for_the_descriptor_of_one_that_was_freed_costs_one_call) {
-  test::EventFd& event = event_fd();
-  add_io(event.fd(), say("a"))->unref();
-  test::Faults faults;
-  Source* source = add_io(event.fd(), say("b"));
-  EXPECT_EQ(faults.n(Call::kEpollCtl), 1);
-  expect_sound();
-  event.set();
-  EXPECT_EQ(loop_->run(0), 1);
-  EXPECT_EQ(said_, "b");
-  EXPECT_EQ(n_registered(), 1);
-  source->unref();
-  EXPECT_EQ(loop_->run(0), 0);
-  EXPECT_EQ(n_registered(), 0) << "what nobody took is gone at the next wait";
-  EXPECT_EQ(faults.n(Call::kEpollCtl), 2);
-  expect_sound();
-}
-
-TEST_F(PollerTest, what_is_left_of_a_freed_source_goes_before_another_descriptor_is_registered) {
-  test::EventFd& event = event_fd();
-  test::EventFd& other = event_fd();
-  add_io(event.fd(), say("a"))->unref();
-  Source* source = add_io(other.fd(), say("b"));
-  EXPECT_EQ(n_registered(event.fd()), 0);
-  EXPECT_EQ(n_registered(other.fd()), 1);
-  Source* moved = add_io(event.fd(), say("c"));
-  moved->unref();
-  EXPECT_EQ(io(source)->set_fd(event.fd()), 0) << "a move takes it over as well";
-  EXPECT_EQ(n_registered(event.fd()), 1);
-  EXPECT_EQ(n_registered(other.fd()), 0);
-  expect_sound();
-  source->unref();
-}
-
-TEST_F(PollerTest, where_what_is_left_cannot_be_taken_over_it_is_replaced) {
-  test::EventFd& event = event_fd();
-  add_io(event.fd(), say("a"))->unref();
-  test::Faults faults;
-  faults.fail(Call::kEpollCtl, -ENOMEM);
-  Source* source = add_io(event.fd(), say("b"));
-  ASSERT_NE(source, nullptr);
-  EXPECT_EQ(n_registered(event.fd()), 1);
-  expect_sound();
-  source->unref();
-}
-
 TEST_F(PollerTest, a_source_that_is_freed_between_prepare_and_wait_is_not_watched_any_more) {
   test::EventFd& event = event_fd();
   Source* source = add_io(event.fd(), say("a"));
