@@ -83,9 +83,31 @@ int InotifyQueue::acquire(int path_fd, uint32_t mask, Inode** ret) {
     inode->wd = wd;
     by_id_.insert(*inode);
     by_watch_.insert(*inode);
+  } else if (wd != known->wd && !(inode = succeed(*known, wd))) {
+    return -ENOMEM;
   }
   *ret = inode;
   return 0;
+}
+
+// The kernel has dropped the watch that is known, which is still to be read, and the number stands for another inode.
+Inode* InotifyQueue::succeed(Inode& old, int wd) {
+  Inode* inode = by_watch_.reserve() ? make<Inode>(*this, old.id()) : nullptr;
+  const int path_fd = old.path_fd;
+  old.ListNode<InodeOpenTag>::unlink();
+  old.path_fd = -1;
+  if (!inode) {
+    (void)kernel::inotify_rm_watch(fd_, wd);
+    (void)kernel::close(path_fd);
+    return nullptr;
+  }
+  inode->wd = wd;
+  inode->path_fd = path_fd;
+  level_.loop().inotifies().open_paths().push_back(*inode);
+  by_id_.erase(old);
+  by_id_.insert(*inode);
+  by_watch_.insert(*inode);
+  return inode;
 }
 
 int InotifyQueue::keep_path(Inode& inode, int path_fd) {
@@ -98,7 +120,7 @@ int InotifyQueue::keep_path(Inode& inode, int path_fd) {
 
 // Without a watch nothing can come; what is buffered was for sources that are gone.
 void InotifyQueue::close_if_unused() {
-  if (fd_ < 0 || !by_id_.empty() || n_recipients_ > 0) return;
+  if (fd_ < 0 || !by_watch_.empty() || n_recipients_ > 0) return;
   level_.loop().poller().remove_channel(*this);
   (void)kernel::close(fd_);
   fd_ = -1;
@@ -161,7 +183,7 @@ void InotifyQueue::distribute() {
 unsigned InotifyQueue::give(const struct inotify_event& event) {
   if ((event.mask & IN_Q_OVERFLOW) != 0) {
     unsigned n = 0;
-    by_id_.for_each([&](Inode& inode) { n += give_to(inode, event); });
+    by_watch_.for_each([&](Inode& inode) { n += give_to(inode, event); });
     return n;
   }
   Inode* inode = by_watch_.find(event.wd);
@@ -190,7 +212,7 @@ void InotifyQueue::owe(InotifySource& source) {
 
 unsigned InotifyQueue::give_to_owed() {
   unsigned n = 0;
-  by_id_.for_each([&](Inode& inode) {
+  by_watch_.for_each([&](Inode& inode) {
     for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source)) {
       if (source->owed_ != serial_ || !source->armed()) continue;
       source->pend();

@@ -12,7 +12,8 @@
 //  1. `n_recipients_` is the number of sources that are pending (or held back by their rate limit) for the event at the
 //     head, or are in their callback with it. If it is 0 with something buffered, the queue is on the loop's list of
 //     those.
-//  2. An inode is in the tables while its watch exists in the kernel; after IN_IGNORED it is known to its sources only.
+//  2. An inode is in the tables until IN_IGNORED was read, after that it is known to its sources only. Before, another
+//     inode may get its number: then that one is in the table of numbers, and the old one in that of watches only.
 //  3. A source has a watch from `add` until it is freed, also while it is OFF: then events for it alone are dropped.
 //
 // Owner: the queue owns its inodes, an inode goes with its last source. The descriptor of the path, without which no
@@ -110,6 +111,7 @@ class InotifyQueue final : public Channel, public ListNode<InotifyBufferedTag> {
   void close_if_unused();
   int keep_path(Inode& inode, int path_fd);
   int watch(Inode& inode, uint32_t mask);
+  Inode* succeed(Inode& old, int wd);
   void forget_watch(Inode& inode);
   unsigned give(const struct inotify_event& event);
   unsigned give_to(Inode& inode, const struct inotify_event& event);

@@ -260,10 +260,11 @@ class LoopCheck {
     if (put_off) HOLDS(queue.n_recipients_ == 0);
     HOLDS(queue.n_armed_ == n_armed);
     HOLDS((n_armed > 0) == queue.ListNode<LevelChannelTag>::linked());
-    HOLDS(queue.by_id_.size() == queue.by_watch_.size());
-    if (!queue.by_id_.empty()) HOLDS(queue.fd_ >= 0);
-    queue.by_id_.for_each([&](Inode& inode) {
-      HOLDS(inode.wd >= 0 && queue.by_watch_.find(inode.wd) == &inode);
+    if (!queue.by_watch_.empty()) HOLDS(queue.fd_ >= 0);
+    queue.by_id_.for_each([&](Inode& inode) { HOLDS(queue.by_watch_.find(inode.wd) == &inode); });
+    queue.by_watch_.for_each([&](Inode& inode) {
+      const Inode* successor = queue.by_id_.find(inode.id());
+      HOLDS(inode.wd >= 0 && (!successor || successor->wd >= inode.wd));
       HOLDS(!inode.sources.empty());
       walk(inode.sources, [&](InotifySource& source) { HOLDS(source.inode_ == &inode); });
     });
