@@ -7,8 +7,9 @@
 // memory is then tried at each of its allocations in turn. They also count: how many allocations were made, and how
 // many blocks are in use, of which a call that failed leaves none.
 //
-// Invariant: only what is between `fail_allocation` and `failed_allocation` can fail. valgrind and sanitizers have an
-// allocator of their own, so programs begin with `exit_77_with_another_allocator`. cmocka.h is included before.
+// Invariant: only what the same thread does between `fail_allocation` and `failed_allocation` can fail. valgrind and
+// sanitizers have an allocator of their own, so programs of which that is all begin with
+// `exit_77_with_another_allocator`. cmocka.h, where it is used, is included before.
 #ifndef EVENKEEL_CONFORMANCE_NO_MEMORY_H
 #define EVENKEEL_CONFORMANCE_NO_MEMORY_H
 
@@ -17,10 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int allocations_left = -1;  // Until one fails; -1: none will.
-static bool allocation_failed;
-static unsigned long allocations_made;
-static long blocks_in_use;
+static _Thread_local int allocations_left = -1;  // Until one fails; -1: none will.
+static _Thread_local bool allocation_failed;
+static _Atomic(unsigned long) allocations_made;
+static _Atomic(long) blocks_in_use;
 
 static inline void fail_allocation(int nth) {
   allocation_failed = false;
