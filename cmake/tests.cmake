@@ -2,8 +2,8 @@
 #
 # All tests, for one ctest run. Labels: unit (the engine), abi (C programs on our library, linked), preloaded (the same
 # programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
-# example, compat (programs of Debian), fuzz (random programs on both libraries), report (what is compared), limits (the
-# engine with as much of everything as there can be).
+# example, compat (programs of Debian), fuzz (random programs on both libraries), soak (nothing grows, no event is
+# lost), report (what is compared), limits (the engine with as much of everything as there can be).
 #
 # A C program is compiled once and linked twice. The runs against the reference need libsystemd-dev; sanitizers can't be
 # preloaded into a program that is built without them, so those builds run what is linked only. A skip is exit code 77.
@@ -151,6 +151,18 @@ if(EVENKEEL_PLAIN_BUILD AND CMOCKA_FOUND AND SYSTEMD_FOUND)
     COMMAND ${PROJECT_SOURCE_DIR}/tools/conformance-report --check --build ${PROJECT_BINARY_DIR})
   set_tests_properties(report:conformance PROPERTIES LABELS report TIMEOUT 900 SKIP_RETURN_CODE 77)
 endif()
+
+# --- The soak -----------------------------------------------------------------------------------------------------------
+
+# tools/soak runs it for as long as one likes.
+find_package(Threads REQUIRED)
+file(GLOB soak_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/soak/*.c)
+add_executable(soak ${soak_sources})
+target_include_directories(soak PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+target_compile_definitions(soak PRIVATE _GNU_SOURCE)
+target_link_libraries(soak PRIVATE evenkeel evenkeel_options Threads::Threads)
+add_test(NAME "soak:short" COMMAND soak --seconds 5 --seed 1)
+set_tests_properties("soak:short" PROPERTIES LABELS soak TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 include(cmake/fuzz.cmake)
 include(cmake/compat.cmake)
