@@ -171,10 +171,16 @@ void SignalSource::unpended(bool dispatched) {
 int SignalSource::fire() { return callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this); }
 
 int SignalSource::move(Level& to) {
-  if (!armed()) return 0;
+  // One that is held back will come back by itself, which may not fail: what it needs there is taken now.
+  const bool returns = rate_limited();
+  if (!armed() && !returns) return 0;
   SignalQueue* queue = SignalQueue::of(to);
   if (!queue) return -ENOMEM;
   if (const int r = queue->watch(signo_); r < 0) return r;
+  if (returns) {
+    queue->unwatch(signo_);
+    return 0;
+  }
   level().signals->unwatch(signo_);
   if (is_pending()) {
     level().signals->signal_done();
