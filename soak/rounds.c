@@ -120,6 +120,17 @@ static void operate_on_a_thing(unsigned what) {
     change_something(t, &world.luck);
 }
 
+// Nothing is turned off but by us, and by a kernel that refuses what a pressure source asks for.
+static void check_enabled(void) {
+  for (struct Thing* t = world.things; t < world.things + kMostThings; t++) {
+    int enabled = SD_EVENT_OFF;
+    if (!t->used || t->gone) continue;
+    must(sd_event_source_get_enabled(t->source, &enabled));
+    if (t->kind->traits & kEndless) t->state = enabled;
+    if (enabled != t->state) fault(t, "is %d between iterations", enabled);
+  }
+}
+
 static void operate(bool with_old) {
   uint64_t* luck = &world.luck;
   const unsigned what = below(luck, 64);
@@ -131,6 +142,7 @@ static void operate(bool with_old) {
     (void)add_thing(any_kind(), home);
   } else if (what < 60) {
     for (unsigned n = 1 + below(luck, 8); n > 0; n--) iterate(home, luck, below(luck, 4) * 100);
+    check_enabled();
   } else if (what == 60) {
     if (one_in(luck, 4)) fork_and_meddle(luck);
   } else if (what == 61) {
