@@ -250,8 +250,8 @@ static inline int on_inotify(sd_event_source* s, const struct inotify_event* eve
 // ---- results as text, so that whole rows of results are compared, and shown, at once ------------------------------
 
 static inline const char* result_name(int result) {
-  static char number[4][32];
-  static unsigned turn;
+  static _Thread_local char number[4][32];
+  static _Thread_local unsigned turn;
   switch (result) {
     case -EINVAL:
       return "EINVAL";

@@ -34,7 +34,6 @@ static int on_passed(sd_event_source* s, int fd, uint32_t revents, void* userdat
   return m->received < kEvents ? 0 : sd_event_exit(sd_event_source_get_event(s), 42);
 }
 
-// result_name() has static buffers for what is no error: only 0 and errors are noted here.
 static void* pass_on(void* userdata) {
   struct Member* m = userdata;
   sd_event* loop = NULL;
