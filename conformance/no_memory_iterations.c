@@ -60,7 +60,8 @@ static unsigned long count_in_iterations(struct Thing* t, enum Beside beside) {
 }
 
 static int iterations_allocate(void* context) {
-  const int kind = ((int*)context)[0], beside = ((int*)context)[1];
+  const int kind = ((int*)context)[0];
+  const enum Beside beside = (enum Beside)((int*)context)[1];
   sd_event* loop = make_loop();
   struct Thing t, other;
   struct Probe post = {.name = "post", .loop = loop};

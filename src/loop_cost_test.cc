@@ -61,13 +61,13 @@ TEST_F(LoopCost, a_better_real_time_signal_goes_first_too) {
   Source* source = nullptr;
   sigset_t mask;
   sigemptyset(&mask);
-  sigaddset(&mask, SIGRTMAX);
+  sigaddset(&mask, SIGRTMIN + 2);
   ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &mask, nullptr), 0);
-  ASSERT_EQ(SignalSource::add(*loop_, &source, SIGRTMAX, test::Handler::signal, say("R")), 0);
+  ASSERT_EQ(SignalSource::add(*loop_, &source, SIGRTMIN + 2, test::Handler::signal, say("R")), 0);
   keep(with_priority(source, -1));
   keep_ready(10);
   EXPECT_EQ(loop_->run(0), 1);
-  EXPECT_EQ(::raise(SIGRTMAX), 0);
+  EXPECT_EQ(::raise(SIGRTMIN + 2), 0);
   run(2);
   EXPECT_EQ(said_, ".R.");
 }
