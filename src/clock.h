@@ -64,6 +64,7 @@ class Clock final : public Channel {
 
   clockid_t id() const { return id_; }
   bool open() const { return fd_ >= 0; }
+
   void insert(TimeSource& timer);
   void erase(TimeSource& timer);
   // The timer, which is in here, gets another time.

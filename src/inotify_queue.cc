@@ -298,7 +298,7 @@ int InotifySource::fire() {
   Level& held = level();
   levels.hold(held);
   const int r = callback_ ? callback_(this, dispatched_->head(), userdata) : loop()->exit_by_default(*this);
-  // The source may be free of its inode by now.
+  // The source may be without its inode and its level by now, and the loop is held by the dispatch alone.
   dispatched_->done();
   dispatched_ = nullptr;
   levels.release(held);

@@ -84,12 +84,14 @@ void SignalQueue::unwatch_children() {
 
 bool SignalQueue::concerned(const sigset_t& waiting) const {
   // Not by sigandset and sigisemptyset, of which the latter (in glibc 2.36) does not see real-time signals.
-  static_assert(kSignals <= 65);
-  uint64_t ours = 0;
-  uint64_t theirs = 0;
-  ::memcpy(&ours, &mask_, sizeof(ours));
-  ::memcpy(&theirs, &waiting, sizeof(theirs));
-  return n_pending_ == 0 && (ours & theirs) != 0;
+  constexpr size_t kWords = (kSignals + 62) / 64;  // Two where there are 128 signals.
+  uint64_t ours[kWords];
+  uint64_t theirs[kWords];
+  ::memcpy(ours, &mask_, sizeof(ours));
+  ::memcpy(theirs, &waiting, sizeof(theirs));
+  bool any = false;
+  for (size_t i = 0; i < kWords; ++i) any |= (ours[i] & theirs[i]) != 0;
+  return n_pending_ == 0 && any;
 }
 
 void SignalQueue::on_ready(uint32_t events) {
