@@ -3,7 +3,8 @@
 # All tests, for one ctest run. Labels: unit (the engine), abi (C programs on our library, linked), preloaded (the same
 # programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
 # example, compat (programs of Debian), fuzz (random programs on both libraries), soak (nothing grows, no event is
-# lost), report (what is compared), limits (the engine with as much of everything as there can be).
+# lost), report (what is compared), limits (the engine with as much of everything as there can be), consumer (projects that
+# are built against an installed copy).
 #
 # A C program is compiled once and linked twice. The runs against the reference need libsystemd-dev; sanitizers can't be
 # preloaded into a program that is built without them, so those builds run what is linked only. A skip is exit code 77.
@@ -141,6 +142,7 @@ endfunction()
 
 if(EVENKEEL_PLAIN_BUILD)
   evenkeel_script_tests(check "${PROJECT_SOURCE_DIR}/tools/checks/*" $<TARGET_FILE:evenkeel>)
+  evenkeel_script_tests(consumer "${PROJECT_SOURCE_DIR}/pkgconfig/tests/run-*" ${PROJECT_BINARY_DIR})
   evenkeel_script_tests(example "${PROJECT_SOURCE_DIR}/examples/run-*" ${PROJECT_BINARY_DIR})
   evenkeel_script_tests(compat "${PROJECT_SOURCE_DIR}/compat-tests/*" $<TARGET_FILE:evenkeel>)
 endif()
