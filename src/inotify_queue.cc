@@ -4,6 +4,7 @@
 #include "src/inotify_queue.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "src/kernel.h"
 #include "src/loop.h"
@@ -17,6 +18,21 @@ constexpr uint32_t kAlways = IN_IGNORED | IN_UNMOUNT;
 
 // Flags that the shared watch must not have: it is ours to end, and the path is followed by hand.
 constexpr uint32_t kNotShared = IN_ONESHOT | IN_DONT_FOLLOW | IN_ONLYDIR;
+
+// How many of the bytes are whole events whose names end. The kernel writes nothing else; but a program that closes our
+// descriptor and opens another file by its number may have us read anything.
+size_t whole_events(const char* bytes, size_t size) {
+  size_t position = 0;
+  for (;;) {
+    struct inotify_event event;
+    if (size - position < sizeof(event)) return position;
+    ::memcpy(&event, bytes + position, sizeof(event));
+    const size_t end = position + sizeof(event) + event.len;
+    if (end > size || end % alignof(struct inotify_event) != 0 || (event.len > 0 && bytes[end - 1] != '\0'))
+      return position;
+    position = end;
+  }
+}
 
 }  // namespace
 
@@ -228,7 +244,8 @@ void InotifyQueue::on_ready(uint32_t events) {
     const ssize_t n = kernel::read(fd_, buffer_, kBufferSize);
     if (n <= 0) return;
     position_ = 0;
-    filled_ = static_cast<size_t>(n);
+    filled_ = whole_events(buffer_, static_cast<size_t>(n));
+    if (filled_ == 0) return;
     distribute();
   }
 }

@@ -100,9 +100,11 @@ void SignalQueue::on_ready(uint32_t events) {
   while (n_pending_ == 0) {
     struct signalfd_siginfo info;
     if (kernel::read(fd_, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return;
+    // A program that closes our descriptor and opens another file by its number may have us read anything.
+    if (info.ssi_signo == 0 || info.ssi_signo >= static_cast<uint32_t>(kSignals)) return;
     const int signo = static_cast<int>(info.ssi_signo);
     if (signo == SIGCHLD) loop.children().look_at_all();
-    SignalSource* source = signo < kSignals ? loop.signals().find(signo) : nullptr;
+    SignalSource* source = loop.signals().find(signo);
     if (!source || !source->armed()) continue;
     // SIGCHLD may be read at the level of a child source; its own source may be pending for an earlier one.
     if (source->is_pending()) continue;
