@@ -3,12 +3,11 @@
 // See clock.h.
 #include "src/clock.h"
 
-#include <string.h>
-
 #include <atomic>
 
 #include "src/kernel.h"
 #include "src/loop.h"
+#include "src/proc_text.h"
 #include "src/time_source.h"
 
 namespace evenkeel {
@@ -31,30 +30,16 @@ Usec shared_wakeup(Window window, Usec offset) {
 
 namespace {
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
-Usec read_boot_offset() {
+// <0 where it can't be read.
+int read_boot_offset(Usec* ret) {
   const int fd = kernel::open("/proc/sys/kernel/random/boot_id", O_RDONLY);
-  if (fd < 0) return 0;
+  if (fd < 0) return fd;
   char text[64];
   const ssize_t n = kernel::read(fd, text, sizeof(text));
   (void)kernel::close(fd);
-  unsigned char id[16] = {};
-  size_t digits = 0;
-  for (ssize_t i = 0; i < n && digits < 32; ++i) {
-    const int digit = hex_digit(text[i]);
-    if (digit < 0) continue;
-    id[digits / 2] = static_cast<unsigned char>(id[digits / 2] << 4 | digit);
-    ++digits;
-  }
-  if (digits < 32) return 0;
-  uint64_t halves[2];
-  ::memcpy(halves, id, sizeof(halves));
-  return (halves[0] ^ halves[1]) % (60 * kUsecPerSec);
+  if (n < 0) return static_cast<int>(n);
+  *ret = parse_boot_id({text, static_cast<size_t>(n)});
+  return 0;
 }
 
 // One read a process: the machine is not booted again under it.
@@ -64,10 +49,10 @@ constinit std::atomic<Usec> known_offset = kForever;
 
 Usec boot_offset() {
   Usec offset = known_offset.load(std::memory_order_relaxed);
-  if (offset == kForever) {
-    offset = read_boot_offset();
-    known_offset.store(offset, std::memory_order_relaxed);
-  }
+  if (offset != kForever) return offset;
+  offset = 0;
+  // While something is short, it is not known yet.
+  if (!kernel::is_shortage(read_boot_offset(&offset))) known_offset.store(offset, std::memory_order_relaxed);
   return offset;
 }
 

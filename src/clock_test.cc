@@ -11,9 +11,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "src/proc_text.h"
 #include "src/testing.h"
 
 namespace evenkeel {
@@ -120,6 +123,13 @@ TEST(SharedWakeup, two_processes_of_one_machine_meet) {
   EXPECT_EQ(one, other);
 }
 
+Usec boot_id_by_hand() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  file >> id;
+  return parse_boot_id(id);
+}
+
 // The offset is read once a process.
 void expect_no_offset(Call call, int error) {
   if (!test::alone()) return;
@@ -133,6 +143,18 @@ void expect_no_offset(Call call, int error) {
 TEST(BootOffset, is_zero_where_the_boot_id_cannot_be_opened) { expect_no_offset(Call::kOpen, -ENOENT); }
 
 TEST(BootOffset, is_zero_where_the_boot_id_cannot_be_read) { expect_no_offset(Call::kRead, -EIO); }
+
+TEST(BootOffset, is_asked_for_again_when_descriptors_were_short) {
+  if (!test::alone()) return;
+  const Usec known = boot_id_by_hand();
+  test::Faults faults;
+  faults.fail(Call::kOpen, -EMFILE, 0, 2);
+  EXPECT_EQ(boot_offset(), 0U);
+  EXPECT_EQ(boot_offset(), 0U);
+  EXPECT_EQ(boot_offset(), known);
+  EXPECT_EQ(boot_offset(), known);
+  EXPECT_EQ(faults.n(Call::kOpen), 3);
+}
 
 TEST(BootOffset, is_below_a_minute) { EXPECT_LT(boot_offset(), kMinute); }
 

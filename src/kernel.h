@@ -102,6 +102,9 @@ inline auto run(Call call, Body body) -> decltype(body()) {
   return r;
 }
 
+// Whether a result means that the machine or the process is out of something now, and another time may go well.
+inline constexpr bool is_shortage(int r) { return r == -ENOMEM || r == -EMFILE || r == -ENFILE; }
+
 inline int close(int fd) {
   return run(Call::kClose, [&] { return ::close(fd); });
 }

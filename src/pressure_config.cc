@@ -12,6 +12,7 @@
 #include "src/base64.h"
 #include "src/kernel.h"
 #include "src/memory.h"
+#include "src/proc_text.h"
 
 namespace evenkeel {
 
@@ -33,72 +34,33 @@ const Resource& resource_of(Kind kind) {
   return kind == Kind::kIoPressure ? kIo : kMemory;
 }
 
-// Absolute, with no part that is empty, "." or "..".
-bool is_normalized(std::string_view path) {
-  if (path.empty() || path[0] != '/' || path.size() >= PATH_MAX) return false;
-  while (!path.empty()) {
-    path.remove_prefix(1);
-    const size_t slash = path.find('/');
-    const std::string_view part(path.data(), slash == path.npos ? path.size() : slash);
-    path.remove_prefix(part.size());
-    if (part == "." || part == ".." || (part.empty() && !path.empty())) return false;
-  }
-  return true;
+int read_cgroup_path(CgroupPath* ret) {
+  const int fd = kernel::open("/proc/self/cgroup", O_RDONLY);
+  if (fd < 0) return fd;
+  char chunk[512];
+  ssize_t n;
+  do {
+    n = kernel::read(fd, chunk, sizeof(chunk));
+  } while (n > 0 && !ret->take({chunk, static_cast<size_t>(n)}));
+  (void)kernel::close(fd);
+  return n < 0 ? static_cast<int>(n) : 0;
 }
-
-// Finds the line "0::PATH" of /proc/self/cgroup, which names our cgroup in the one hierarchy of version 2. `path`
-// becomes a string, empty where there is none.
-class CgroupPath {
- public:
-  void read() {
-    const int fd = kernel::open("/proc/self/cgroup", O_RDONLY);
-    if (fd < 0) return;
-    char chunk[512];
-    ssize_t n;
-    while (!complete_ && (n = kernel::read(fd, chunk, sizeof(chunk))) > 0)
-      for (ssize_t i = 0; i < n && !complete_; ++i) take(chunk[i]);
-    (void)kernel::close(fd);
-    if (!complete_ || !is_normalized({path_, length_})) length_ = 0;
-    path_[length_] = '\0';
-  }
-  const char* path() const { return path_; }
-
- private:
-  static constexpr std::string_view kPrefix = "0::";
-
-  void take(char c) {
-    if (c == '\n') {
-      complete_ = ours_ && column_ >= kPrefix.size();
-      column_ = 0;
-      ours_ = true;
-      return;
-    }
-    if (column_ < kPrefix.size())
-      ours_ = ours_ && c == kPrefix[column_];
-    else if (ours_ && length_ < sizeof(path_) - 1)
-      path_[length_++] = c;
-    ++column_;
-  }
-
-  size_t column_ = 0;
-  size_t length_ = 0;
-  bool ours_ = true;
-  bool complete_ = false;
-  char path_[PATH_MAX] = {};
-};
 
 // The file of our own cgroup; <0 where that can't be had.
 int open_of_cgroup(const char* name) {
   CgroupPath cgroup;
-  cgroup.read();
-  if (cgroup.path()[0] == '\0') return -ENOENT;
-  const char* below = cgroup.path()[1] == '\0' ? "" : cgroup.path();
+  if (const int r = read_cgroup_path(&cgroup); r < 0) return r;
+  std::string_view below = cgroup.path();
+  if (below.empty()) return -ENOENT;
+  if (below == "/") below = {};
   // The second is where a machine has it that uses version 1 besides.
   for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
     char path[PATH_MAX];
-    const int n = ::snprintf(path, sizeof(path), "%s%s/%s", mount, below, name);
+    const int n =
+        ::snprintf(path, sizeof(path), "%s%.*s/%s", mount, static_cast<int>(below.size()), below.data(), name);
     if (n < 0 || static_cast<size_t>(n) >= sizeof(path)) continue;
     const int fd = kernel::open(path, O_RDWR | O_NONBLOCK);
+    if (kernel::is_shortage(fd)) return fd;
     if (fd < 0) continue;
     struct statfs st;
     if (kernel::fstatfs(fd, &st) >= 0 && st.f_type == CGROUP2_SUPER_MAGIC) return fd;
@@ -142,7 +104,8 @@ int PressureConfig::open(Kind kind) {
   if (!path) {
     compose();
     int fd = open_of_cgroup(resource.cgroup_file);
-    if (fd < 0) fd = kernel::open(resource.system_file, O_RDWR | O_NONBLOCK);
+    // Only a machine without such a file is asked for all of it: who is short of something is told so.
+    if (fd < 0 && !kernel::is_shortage(fd)) fd = kernel::open(resource.system_file, O_RDWR | O_NONBLOCK);
     return fd == -ENOENT ? -EOPNOTSUPP : fd;
   }
   if (path[0] == '\0' || ::strcmp(path, "/dev/null") == 0) return -EHOSTDOWN;

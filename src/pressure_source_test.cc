@@ -141,6 +141,21 @@ class Pressure : public ::testing::Test {
   int n_calls_ = 0;
 };
 
+TEST_F(Pressure, is_refused_while_something_is_short_and_never_taken_from_the_whole_machine_then) {
+  for (const int error : {-EMFILE, -ENFILE, -ENOMEM}) {
+    Faults fail;
+    fail.any_call = false;
+    fail.only = kernel::Call::kOpen;
+    fail.countdown = 0;
+    fail.error = error;
+    faults = &fail;
+    Source* source = nullptr;
+    EXPECT_EQ(add(&source), error);
+    faults = nullptr;
+    EXPECT_EQ(fail.calls, 1);
+  }
+}
+
 TEST_F(Pressure, adding_a_source_that_fails_anywhere_leaves_nothing_behind) {
   setenv("MEMORY_PRESSURE_WATCH", make_fifo().c_str(), 1);
   fail_everywhere();
