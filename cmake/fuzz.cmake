@@ -2,9 +2,10 @@
 #
 # The fuzzers. conformance/fuzz: random programs on the reference and on our library, compared (label fuzz; it needs
 # libsystemd-dev, and a build without sanitizers, which can't be preloaded). fuzz/: libFuzzer on our library alone, with the
-# engine's own checks (-DEVENKEEL_FUZZERS=ON, clang only: the preset clang has it); ctest runs it on the corpus.
+# engine's own checks (-DEVENKEEL_FUZZERS=ON, clang only: the preset clang has it), a target for the loop and one for each
+# parser; ctest runs each on its corpus.
 
-option(EVENKEEL_FUZZERS "Build the libFuzzer target (clang)" OFF)
+option(EVENKEEL_FUZZERS "Build the libFuzzer targets (clang)" OFF)
 
 if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
   set(fuzz_dir ${PROJECT_SOURCE_DIR}/conformance/fuzz)
@@ -39,6 +40,7 @@ if(EVENKEEL_FUZZERS)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "EVENKEEL_FUZZERS needs clang, which brings libFuzzer")
   endif()
+  find_package(absl REQUIRED)
   set(fuzz_sanitizers -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_library(fuzz-engine OBJECT ${EVENKEEL_ENGINE_SOURCES} ${EVENKEEL_SHIM_SOURCES} src/kernel_faults.cc src/loop_check.cc
     fuzz/check.cc)
@@ -46,13 +48,26 @@ if(EVENKEEL_FUZZERS)
   target_compile_definitions(fuzz-engine PRIVATE EVENKEEL_FAULTS EVENKEEL_VERSION="${PROJECT_VERSION}")
   target_compile_options(fuzz-engine PRIVATE -fsanitize=fuzzer-no-link ${fuzz_sanitizers})
 
-  add_executable(fuzz-loop fuzz/loop_fuzzer.c $<TARGET_OBJECTS:fuzz-engine>)
+  # evenkeel_fuzzer(NAME SOURCE): the target fuzz-NAME, which ctest runs on fuzz/corpus/NAME.
+  function(evenkeel_fuzzer name source)
+    add_executable(fuzz-${name} ${source} $<TARGET_OBJECTS:fuzz-engine>)
+    target_include_directories(fuzz-${name} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_compile_definitions(fuzz-${name} PRIVATE EVENKEEL_FAULTS)
+    target_compile_options(fuzz-${name} PRIVATE
+      $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti> -fsanitize=fuzzer-no-link ${fuzz_sanitizers})
+    target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer ${fuzz_sanitizers})
+    set_target_properties(fuzz-${name} PROPERTIES LINKER_LANGUAGE CXX)
+    file(GLOB corpus CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name}/*)
+    add_test(NAME "fuzz:corpus:${name}" COMMAND fuzz-${name} ${corpus})
+    set_tests_properties("fuzz:corpus:${name}" PROPERTIES LABELS fuzz TIMEOUT 600)
+  endfunction()
+
+  evenkeel_fuzzer(loop fuzz/loop_fuzzer.c)
   target_include_directories(fuzz-loop PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/conformance/fuzz)
   target_compile_definitions(fuzz-loop PRIVATE _GNU_SOURCE)
-  target_compile_options(fuzz-loop PRIVATE -Wall -Wextra -Wno-unused-function -fsanitize=fuzzer-no-link ${fuzz_sanitizers})
-  target_link_options(fuzz-loop PRIVATE -fsanitize=fuzzer ${fuzz_sanitizers})
-  set_target_properties(fuzz-loop PROPERTIES LINKER_LANGUAGE CXX)
-  file(GLOB corpus CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/corpus/*)
-  add_test(NAME "fuzz:corpus" COMMAND fuzz-loop ${corpus})
-  set_tests_properties("fuzz:corpus" PROPERTIES LABELS fuzz TIMEOUT 600)
+  target_compile_options(fuzz-loop PRIVATE -Wall -Wextra -Wno-unused-function)
+  foreach(parser notify_address environment pressure inotify proc_text boot_id)
+    evenkeel_fuzzer(${parser} fuzz/${parser}_fuzzer.cc)
+    target_link_libraries(fuzz-${parser} PRIVATE evenkeel_options absl::strings)
+  endforeach()
 endif()

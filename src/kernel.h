@@ -80,7 +80,7 @@ enum class Call : uint8_t {
 };
 
 #ifdef EVENKEEL_FAULTS
-// Returns 0 to let the call through, or the -errno it shall fail with.
+// Returns 0 to let the call through, the -errno it shall fail with, or (where `run` asks) what it shall return instead.
 using FaultHook = int (*)(Call call);
 extern FaultHook fault_hook;
 inline int fault(Call call) { return fault_hook ? fault_hook(call) : 0; }
@@ -92,7 +92,7 @@ inline constexpr int fault(Call) { return 0; }
 template <typename Body>
 inline auto run(Call call, Body body) -> decltype(body()) {
   using R = decltype(body());
-  if (const int injected = fault(call); injected < 0) return static_cast<R>(injected);
+  if (const int injected = fault(call); injected != 0) return static_cast<R>(injected);
   const int saved = errno;
   R r = body();
   if (r < 0) {
