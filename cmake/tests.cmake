@@ -140,6 +140,8 @@ function(evenkeel_script_tests label pattern)
   endforeach()
 endfunction()
 
+# check:abi reads the types of the exported functions.
+target_compile_options(evenkeel PRIVATE -g)
 if(EVENKEEL_PLAIN_BUILD)
   evenkeel_script_tests(check "${PROJECT_SOURCE_DIR}/tools/checks/*" $<TARGET_FILE:evenkeel>)
   evenkeel_script_tests(consumer "${PROJECT_SOURCE_DIR}/pkgconfig/tests/run-*" ${PROJECT_BINARY_DIR})
