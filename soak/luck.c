@@ -19,7 +19,6 @@
 
 struct World world;
 
-static uint64_t shortage_luck = 1;
 static struct rlimit usual_limit;
 
 uint64_t draw(uint64_t* luck) {
@@ -47,7 +46,7 @@ void fault(const struct Thing* t, const char* format, ...) {
 }
 
 void begin_shortage(void) {
-  if (!world.settling && one_in(&shortage_luck, 8)) fail_allocation((int)below(&shortage_luck, 4));
+  if (!world.settling && one_in(&world.shortage_luck, 8)) fail_allocation((int)below(&world.shortage_luck, 4));
 }
 
 int end_shortage(int result, const char* call) {

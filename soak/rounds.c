@@ -230,6 +230,7 @@ static void settle(void) {
 
 void run_round(void) {
   world.luck = world.seed * 0x2545f4914f6cdd1du + world.round * 0x9e3779b9u;
+  world.shortage_luck = world.luck ^ 1;
   world.next_id = 0;  // A round is the same whichever came before.
   const bool with_old = one_in(&world.luck, 2);
   const struct Count before = count_all();

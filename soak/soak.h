@@ -65,7 +65,7 @@ struct Kind {
 };
 
 struct World {
-  uint64_t seed, round, luck;
+  uint64_t seed, round, luck, shortage_luck;
   sd_event* homes[kHomes];
   struct Thing things[kMostThings];
   unsigned next_id;
