@@ -211,6 +211,32 @@ static void an_event_that_is_held_back_by_a_rate_limit_is_not_lost_by_a_change_o
   assert_result(in_child(move_with_an_event, &(int){1}), differs(kInotifyMoved, 0, -EOPNOTSUPP));
 }
 
+// It is ON, but for its limit: a sibling has the events read that it waits for too.
+static int off_and_on_while_limited(void* context) {
+  (void)context;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"}, b = {.name = "b"};
+  probe_inotify(loop, &a, dir, IN_CREATE);
+  probe_inotify(loop, &b, dir, IN_CREATE);
+  set_limit(&b, UINT64_MAX, 1);
+  for (int i = 1; i <= 4; i++) {
+    create_file(dir, (char[]){(char)('0' + i), 0});
+    iterate_until_idle(loop);
+    if (i != 2) continue;
+    set_enabled(&b, SD_EVENT_OFF);
+    set_enabled(&b, SD_EVENT_ON);
+    iterate_until_idle(loop);
+  }
+  set_limit(&b, 0, 0);
+  iterate_until_idle(loop);
+  // The event that it was switched off with may be lost.
+  return a.calls >= 4 ? b.calls : -1;
+}
+static void a_source_that_is_switched_off_and_on_while_limited_gets_what_its_sibling_has_read(void** state) {
+  (void)state;
+  assert_result(in_child(off_and_on_while_limited, NULL), differs(kInotifyLimited, 1, 3));
+}
+
 // Whoever of the two is first.
 static void a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event(void** state) {
   (void)state;
@@ -386,6 +412,7 @@ int main(void) {
       dir_test(a_source_that_is_switched_off_and_on_again_while_pending_gets_its_event),
       dir_test(an_event_that_waits_is_not_lost_by_a_change_of_the_priority),
       dir_test(an_event_that_is_held_back_by_a_rate_limit_is_not_lost_by_a_change_of_the_priority),
+      dir_test(a_source_that_is_switched_off_and_on_while_limited_gets_what_its_sibling_has_read),
       dir_test(a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event),
       dir_test(a_source_that_fired_its_one_shot_drops_what_is_buffered),
       dir_test(a_source_whose_callback_failed_drops_what_is_buffered),

@@ -179,6 +179,39 @@ TEST_F(ChildSourceTest, where_pidfds_are_refused_sigchld_does) {
   }
 }
 
+TEST_F(ChildSourceTest, a_source_of_sigchld_that_is_limited_gets_what_is_read_for_a_child_meanwhile) {
+  drop_sigchld();
+  const pid_t pid = sleeper();
+  Source* signal = nullptr;
+  ASSERT_EQ(SignalSource::add(*loop_, &signal, SIGCHLD, test::Handler::signal, say("s")), 0);
+  ChildSource* const child = watch(pid, WEXITED | WSTOPPED);
+  ASSERT_EQ(child->set_enabled(Enabled::kOn), 0);
+  ASSERT_EQ(signal->set_rate_limit(kForever, 1), 0);
+  const auto iterate = [&] {
+    for (int i = 0; i < 4; ++i) EXPECT_GE(loop_->run(0), 0);
+    EXPECT_TRUE(loop_->check_invariants());
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(::kill(::getpid(), SIGCHLD), 0);
+    iterate();
+  }
+  EXPECT_EQ(said_, "s");
+  // What it was held back with goes.
+  EXPECT_EQ(signal->set_enabled(Enabled::kOff), 0);
+  EXPECT_EQ(signal->set_enabled(Enabled::kOn), 0);
+  EXPECT_FALSE(signal->has_event());
+  EXPECT_EQ(::kill(::getpid(), SIGCHLD), 0);
+  iterate();
+  EXPECT_TRUE(signal->has_event());
+  EXPECT_EQ(signal->set_rate_limit(0, 0), 0);
+  iterate();
+  EXPECT_EQ(said_, "ss");
+  EXPECT_EQ(::kill(pid, SIGKILL), 0);
+  expect_end(CLD_KILLED, SIGKILL);
+  child->unref();
+  signal->unref();
+}
+
 TEST_F(ChildSourceTest, a_source_of_sigchld_and_one_of_a_child_do_not_take_the_signal_from_each_other) {
   for (const bool child_first : {false, true}) {
     for (const bool child_goes : {false, true}) {

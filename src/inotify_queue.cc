@@ -214,9 +214,7 @@ unsigned InotifyQueue::give_to(Inode& inode, const struct inotify_event& event) 
   unsigned n = 0;
   for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source)) {
     const bool wanted = (event.mask & (source->mask_ | kAlways | IN_Q_OVERFLOW)) != 0;
-    if (!wanted || !source->armed() || source->is_pending()) continue;
-    source->pend();
-    ++n;
+    n += wanted && source->take_event();
   }
   return n;
 }

@@ -105,12 +105,10 @@ void SignalQueue::on_ready(uint32_t events) {
     const int signo = static_cast<int>(info.ssi_signo);
     if (signo == SIGCHLD) loop.children().look_at_all();
     SignalSource* source = loop.signals().find(signo);
-    if (!source || !source->armed()) continue;
-    // SIGCHLD may be read at the level of a child source; its own source may be pending for an earlier one.
-    if (source->is_pending()) continue;
+    // SIGCHLD may be read at the level of a child source; its own source may be limited, or have an earlier one.
+    if (!source || !source->take_event()) continue;
     source->info_ = info;
-    source->pend();
-    source->level().signals->signal_pending();
+    if (source->armed()) source->level().signals->signal_pending();
   }
 }
 

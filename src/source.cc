@@ -81,6 +81,17 @@ void Source::go_offline() {
   disarm();
 }
 
+bool Source::take_event() {
+  if (enabled_ == Enabled::kOff || has_event()) return false;
+  if (!limited_) {
+    pend();
+    return true;
+  }
+  held_ = true;
+  pending_since_ = loop()->iteration();
+  return true;
+}
+
 // Over its rate limit: offline, but its event waits with it.
 void Source::withhold() {
   limited_ = held_ = true;

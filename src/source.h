@@ -93,6 +93,9 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
 
   // Puts the source at the end of its level's queue; nothing happens if it is there already. `again`: see Level.
   void pend(bool again = false);
+  // An event that was read for this source and for others: makes it pending, or is held while it is limited. False if
+  // the source is OFF or has an event already.
+  bool take_event();
   void unpend(bool dispatched = false);
 
   bool floating() const { return floating_; }
