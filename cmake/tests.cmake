@@ -145,8 +145,12 @@ target_compile_options(evenkeel PRIVATE -g)
 if(EVENKEEL_PLAIN_BUILD)
   evenkeel_script_tests(check "${PROJECT_SOURCE_DIR}/tools/checks/*" $<TARGET_FILE:evenkeel>)
   evenkeel_script_tests(consumer "${PROJECT_SOURCE_DIR}/pkgconfig/tests/run-*" ${PROJECT_BINARY_DIR})
-  evenkeel_script_tests(example "${PROJECT_SOURCE_DIR}/examples/run-*" ${PROJECT_BINARY_DIR})
   evenkeel_script_tests(compat "${PROJECT_SOURCE_DIR}/compat-tests/*" $<TARGET_FILE:evenkeel>)
+endif()
+
+# Each is compiled against this build, with the sanitizers that it has.
+if(NOT EVENKEEL_COVERAGE)
+  evenkeel_script_tests(example "${PROJECT_SOURCE_DIR}/examples/run-*" ${PROJECT_BINARY_DIR})
 endif()
 
 # All C programs once more, and what they call: doc/conformance.md tells of every function and case there is.

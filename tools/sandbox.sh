@@ -211,14 +211,21 @@ library_argument() {
 
 # example_main NAME BODY DID ARGUMENT...: the test of an example. BODY starts "$program" with the environment in `inject`,
 # may use the directory $scratch/$round, and fails by `fail` or skips by `skip`; DID as above. The arguments:
-#   BUILD                      a build directory: the example is compiled against it and run in each of the ways below
+#   BUILD                      a build directory: the example is compiled against it and run in each of the ways below;
+#                              with sanitizers if the library has them, and then in the first one only
 #   PROGRAM                    linked to libevenkeel.so.0: the bindings are proved
 #   PROGRAM --preload LIBRARY  linked to libsystemd, LIBRARY in front: the bindings are proved
 #   PROGRAM --static           linked to libevenkeel.a: the program must import no sd_* call at all
 #   PROGRAM --reference        linked to libsystemd, nothing in front: only its behaviour is checked
+# A script sets before what its example needs besides: `example_packages`, modules of pkg-config, without which the test is
+# skipped. What has libsystemd among them uses more of it than we have, and is not linked statically.
+example_packages=()
 example_main() {
   local name=$1 body=$2 did=$3
   shift 3
+  if [ ${#example_packages[@]} -gt 0 ]; then
+    pkg-config --exists "${example_packages[@]}" 2>/dev/null || skip "missing of pkg-config: ${example_packages[*]}"
+  fi
   sandbox_enter "$@"
   [ -x "${1:-}" ] || usage_error "usage: ${0##*/} BUILD | PROGRAM [--preload LIBRARY | --static | --reference]"
   local path
@@ -232,26 +239,37 @@ example_main() {
 }
 
 run_example_of_build() {
-  local name=$1 body=$2 build=$3
-  local compile=(cc -std=gnu11 -Wall -Werror "-I$root/include" "$root/examples/$name.c" -o)
+  local name=$1 body=$2 build=$3 packages=() systemd=() sanitizers
+  local compile=(cc -std=gnu11 -O1 -g -Wall -Werror -pthread "$root/examples/$name.c" -o)
   have cc || skip "no C compiler"
+  if [ ${#example_packages[@]} -gt 0 ]; then
+    read -ra packages < <(pkg-config --cflags --libs "${example_packages[@]}")
+  fi
   local programs=$scratch/programs
   mkdir "$programs"
+
+  sanitizers=$(sed -n 's/^EVENKEEL_SANITIZE:[A-Z]*=//p' "$build/CMakeCache.txt" 2>/dev/null | tr ';' ',')
   program=$programs/linked
-  "${compile[@]}" "$program" "-L$build" -levenkeel "-Wl,-rpath,$build"
+  # Ours goes first: what both libraries have is ours then.
+  "${compile[@]}" "$program" "-I$root/include" ${sanitizers:+"-fsanitize=$sanitizers"} "-L$build" -levenkeel \
+    "-Wl,-rpath,$build" "${packages[@]}"
   run_example "$name" "$body" --linked
-  program=$programs/static
-  "${compile[@]}" "$program" "$build/libevenkeel.a"
-  run_example "$name" "$body" --static
+  [ -z "$sanitizers" ] || return 0
+
+  if [[ " ${example_packages[*]} " != *" libsystemd "* ]]; then
+    program=$programs/static
+    "${compile[@]}" "$program" "-I$root/include" "$build/libevenkeel.a" "${packages[@]}"
+    run_example "$name" "$body" --static
+  fi
+
   if ! pkg-config --exists libsystemd 2>/dev/null; then
     say "not run with libsystemd: its development files are missing (package libsystemd-dev)"
     return
   fi
   program=$programs/reference
   # Their headers: this is the program as it is built without us.
-  local flags
-  read -ra flags < <(pkg-config --cflags --libs libsystemd)
-  cc -std=gnu11 -Wall -Werror "$root/examples/$name.c" -o "$program" "${flags[@]}"
+  read -ra systemd < <(pkg-config --cflags --libs libsystemd)
+  "${compile[@]}" "$program" "${packages[@]}" "${systemd[@]}"
   run_example "$name" "$body" --reference
   run_example "$name" "$body" --preload "$build/libevenkeel.so.0"
 }
