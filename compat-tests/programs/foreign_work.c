@@ -125,12 +125,8 @@ void work_end(struct Work* w) {
   close(w->outer_fd);
 }
 
-bool to_rest(sd_event* event) {
-  if (sd_event_get_state(event) == SD_EVENT_ARMED) MUST(sd_event_wait(event, 0));
-  if (sd_event_get_state(event) == SD_EVENT_INITIAL) MUST(sd_event_prepare(event));
-  return sd_event_get_state(event) != SD_EVENT_ARMED;
-}
-
-void dispatch_one(sd_event* event) {
-  if (sd_event_get_state(event) == SD_EVENT_PENDING) MUST(sd_event_dispatch(event));
+void inner_ended(int result, void* userdata) {
+  (void)userdata;
+  MUST(result);
+  EXPECT(!"the inner loop has ended");
 }

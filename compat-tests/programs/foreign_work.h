@@ -4,17 +4,13 @@
  * ("inner").
  *
  * The outer program calls outer_readable, outer_tick and outer_signal from its own handlers, drives the inner loop by
- * `to_rest` and `dispatch_one`, and goes on until `done`. Everything goes to and fro, so that a wake-up that is lost in
+ * an adapter of examples/, and goes on until `done`. Everything goes to and fro, so that a wake-up that is lost in
  * either loop stops the work for good:
  *   kRounds     numbers over a socket pair, each end in one of the loops
  *   kDeadlines  a timer of the inner loop, armed anew by a timer of the outer one when it has elapsed
  *   kTicks      a timer that the inner loop arms itself
  *   kSignals    SIGUSR2 to the inner loop, SIGUSR1 back to the outer one
  *   a child of the inner loop, which is started by its last tick
- *
- * Invariants:
- *  1. The outer loop may sleep on sd_event_get_fd only after to_rest has said false, with nothing changed since.
- *  2. to_rest goes by the state of the inner loop, not by what was called last: an outer loop may leave out phases.
  */
 #pragma once
 
@@ -42,7 +38,5 @@ void outer_readable(struct Work* work);
 bool outer_tick(struct Work* work);
 void outer_signal(struct Work* work);
 
-/* From any state of the loop to one where the descriptor may be slept on. True: something is pending (or the loop has
- * finished), do not sleep. */
-bool to_rest(sd_event* event);
-void dispatch_one(sd_event* event);
+/* For the adapter: the inner loop is to go on to the end of the program. */
+void inner_ended(int result, void* userdata);

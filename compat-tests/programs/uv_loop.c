@@ -5,42 +5,22 @@
 // libuv has a socket, a timer and a signal of its own; the inner loop has as many, and the client of bus-service, which
 // is started from here. foreign_work.h says what goes to and fro, bus_client_load.c what is called.
 //
-// The inner loop has a handle for each phase: uv_prepare runs before libuv sleeps, uv_poll wakes it, uv_check runs
-// after. uv_idle keeps it from sleeping while something is pending.
+// The inner loop runs in the handles of examples/uv-adapter.h.
 #include <signal.h>
 #include <uv.h>
 
+#include "../../examples/uv-adapter.h"
 #include "bus_client.h"
 #include "foreign_work.h"
 
 struct Program {
   struct Client client;
   struct Work work;
-  uv_prepare_t prepare;
-  uv_check_t check;
-  uv_idle_t idle;
-  uv_poll_t inner, own;
+  struct AdapterUv inner;
+  uv_poll_t own;
   uv_timer_t timer;
   uv_signal_t signal;
 };
-
-static void nothing(uv_idle_t* handle) { (void)handle; }
-static void woken(uv_poll_t* handle, int status, int events) { (void)handle, (void)status, (void)events; }
-
-static void before_sleep(uv_prepare_t* handle) {
-  struct Program* p = handle->data;
-  if (to_rest(p->client.event))
-    uv_idle_start(&p->idle, nothing);
-  else
-    uv_idle_stop(&p->idle);
-}
-
-static void after_sleep(uv_check_t* handle) {
-  struct Program* p = handle->data;
-  sd_event* event = p->client.event;
-  if (sd_event_get_state(event) == SD_EVENT_ARMED) MUST(sd_event_wait(event, 0));
-  dispatch_one(event);
-}
 
 static void on_readable(uv_poll_t* handle, int status, int events) {
   struct Program* p = handle->data;
@@ -60,17 +40,11 @@ static void on_signal(uv_signal_t* handle, int number) {
 }
 
 static void attach(struct Program* p, uv_loop_t* loop) {
-  uv_prepare_init(loop, &p->prepare);
-  uv_check_init(loop, &p->check);
-  uv_idle_init(loop, &p->idle);
+  MUST(adapter_uv_start(&p->inner, loop, p->client.event, inner_ended, NULL));
   uv_timer_init(loop, &p->timer);
   uv_signal_init(loop, &p->signal);
-  MUST(uv_poll_init(loop, &p->inner, sd_event_get_fd(p->client.event)));
   MUST(uv_poll_init(loop, &p->own, p->work.outer_fd));
-  p->prepare.data = p->check.data = p->own.data = p->timer.data = p->signal.data = p;
-  MUST(uv_prepare_start(&p->prepare, before_sleep));
-  MUST(uv_check_start(&p->check, after_sleep));
-  MUST(uv_poll_start(&p->inner, UV_READABLE, woken));
+  p->own.data = p->timer.data = p->signal.data = p;
   MUST(uv_poll_start(&p->own, UV_READABLE, on_readable));
   MUST(uv_timer_start(&p->timer, on_timer, kTickMsec, kTickMsec));
   MUST(uv_signal_start(&p->signal, on_signal, SIGUSR1));
@@ -83,7 +57,7 @@ void run_until(struct Client* client, const bool* done) {
 
 static void close_handle(uv_handle_t* handle, void* unused) {
   (void)unused;
-  uv_close(handle, NULL);
+  if (!uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
 int main(int argc, char** argv) {
@@ -100,6 +74,7 @@ int main(int argc, char** argv) {
   run_until(&p.client, &p.work.done);
   disconnect(&p.client);
 
+  adapter_uv_stop(&p.inner);
   uv_walk(uv_default_loop(), close_handle, NULL);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   MUST(uv_loop_close(uv_default_loop()));
