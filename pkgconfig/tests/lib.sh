@@ -11,6 +11,7 @@
 #     more from the same files with PKG_CONFIG_PATH and LDFLAGS alone set differently. Both times it must do the same.
 #  3. Everything is in one directory that is removed at the end.
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
+# shellcheck disable=SC2034 # used by the tests
 here=$root/pkgconfig/tests
 
 # install_copy BUILD: sets `work`, and `prefix` and `libdir` of the copy.
