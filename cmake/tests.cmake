@@ -3,8 +3,8 @@
 # All tests, for one ctest run. Labels: unit (the engine), abi (C programs on our library, linked), preloaded (the same
 # programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
 # example, compat (programs of Debian), fuzz (random programs on both libraries), soak (nothing grows, no event is
-# lost), report (what is compared), limits (the engine with as much of everything as there can be), consumer (projects that
-# are built against an installed copy).
+# lost), report (what is compared), threads (what starts some), limits (the engine with as much of everything as there can
+# be), consumer (projects that are built against an installed copy).
 #
 # A C program is compiled once and linked twice. The runs against the reference need libsystemd-dev; sanitizers can't be
 # preloaded into a program that is built without them, so those builds run what is linked only. A skip is exit code 77.
@@ -113,10 +113,18 @@ function(evenkeel_c_test source)
     list(APPEND all "reference:${program}" "preloaded:${program}")
   endif()
   set_tests_properties(${all} PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77)
+
+  # For ThreadSanitizer, which has nothing to see in the others.
+  file(STRINGS ${source} threads REGEX "pthread_create" LIMIT_COUNT 1)
+  if(threads)
+    set_property(TEST "abi:${program}" APPEND PROPERTY LABELS threads)
+    add_dependencies(thread-programs ${program}-linked)
+  endif()
 endfunction()
 
 if(CMOCKA_FOUND)
   find_package(Threads REQUIRED)
+  add_custom_target(thread-programs)
   file(GLOB c_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/conformance/*.c ${PROJECT_SOURCE_DIR}/abi/*/*_test.c)
   foreach(source IN LISTS c_tests)
     evenkeel_c_test(${source})

@@ -77,16 +77,21 @@ jobs_here() { nproc 2>/dev/null || echo 1; }
 # Tests mostly wait, for a process that ends or a time that comes: several of them fit on a core.
 tests_at_once() { echo $(($(jobs_here) * 3)); }
 
-# Configures (once) and builds a preset; extra arguments go to the configuration. Quiet unless it fails.
+# build_preset PRESET [--target TARGET] [ARGUMENT...]: configures (once) and builds a preset, or a target of it; arguments go to
+# the configuration. Quiet unless it fails.
 build_preset() {
-  local preset=$1 log
+  local preset=$1 log target=()
   shift
+  if [ "${1:-}" = --target ]; then
+    target=(--target "$2")
+    shift 2
+  fi
   log=$root/build/$preset.log
   mkdir -p "$root/build"
   local generator=()
   if [ ! -e "$root/build/$preset/CMakeCache.txt" ] && have ninja; then generator=(-G Ninja); fi
   if ! { cmake -S "$root" --preset "$preset" "${generator[@]}" "$@" &&
-    cmake --build "$root/build/$preset" -j "$(jobs_here)"; } >"$log" 2>&1; then
+    cmake --build "$root/build/$preset" -j "$(jobs_here)" "${target[@]}"; } >"$log" 2>&1; then
     # Without ninja's and make's progress, which drowns the error.
     grep -vE '^\[ *[0-9]+[/%]|^(gmake|make)' "$log" | tail -n 60 >&2
     warn "building preset '$preset' failed; the whole log is $log"
