@@ -4,7 +4,7 @@
 # programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
 # example, compat (programs of Debian), fuzz (random programs on both libraries), soak (nothing grows, no event is
 # lost), report (what is compared), threads (what starts some), limits (the engine with as much of everything as there can
-# be), consumer (projects that are built against an installed copy).
+# be), consumer (projects that are built against an installed copy), tool (the program evenkeel).
 #
 # A C program is compiled once and linked twice. The runs against the reference need libsystemd-dev; sanitizers can't be
 # preloaded into a program that is built without them, so those builds run what is linked only. A skip is exit code 77.
@@ -150,6 +150,10 @@ endfunction()
 
 # check:abi reads the types of the exported functions.
 target_compile_options(evenkeel PRIVATE -g)
+# With the sanitizers as well: it is the tool that they are built into, and it reads files of all sorts.
+if(NOT EVENKEEL_COVERAGE)
+  evenkeel_script_tests(tool "${PROJECT_SOURCE_DIR}/tools/evenkeel/tests/run-*" ${PROJECT_BINARY_DIR})
+endif()
 if(EVENKEEL_PLAIN_BUILD)
   evenkeel_script_tests(check "${PROJECT_SOURCE_DIR}/tools/checks/*" $<TARGET_FILE:evenkeel>)
   evenkeel_script_tests(consumer "${PROJECT_SOURCE_DIR}/pkgconfig/tests/run-*" ${PROJECT_BINARY_DIR})

@@ -32,14 +32,14 @@ install_copy() {
   libdir=$(dirname "$(find "$prefix" -name libevenkeel.so.0)")
 }
 
-# in_round ROUND: the environment of a user who wants libsystemd (native), ours before it (relinked), or ours alone.
+# in_round ROUND: the environment of a user who wants libsystemd (native), ours before it (relinked), or ours alone (alone).
 in_round() {
   round=$1
   unset PKG_CONFIG_PATH LDFLAGS
   case $round in
-    native) return ;;
     relinked) PKG_CONFIG_PATH=$libdir/evenkeel/pkgconfig ;;
     alone) PKG_CONFIG_PATH=$libdir/evenkeel/pkgconfig-alone ;;
+    *) return ;;
   esac
   export PKG_CONFIG_PATH LDFLAGS=-Wl,-rpath,$libdir
 }
@@ -47,19 +47,20 @@ in_round() {
 # quietly COMMAND...: its output is shown when it fails.
 quietly() { "$@" >"$work/log" 2>&1 || fail "$round: $* failed: $(tail -n 40 "$work/log")"; }
 
-# expect CODE OUTPUT PROGRAM: and every call of sd-event is bound to one library, the one of this round.
+# expect CODE OUTPUT COMMAND...: and every call of sd-event is bound to one library, the one of this round.
 expect() {
-  local wanted=$1 text=$2 program=$3 code=0 got library=libevenkeel.so.0
+  local wanted=$1 text=$2 program=${*: -1} code=0 got library=libevenkeel.so.0
+  shift 2
   [ "$round" != native ] || library=libsystemd.so.0
   rm -f "$work/bindings".*
-  got=$(LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT=$work/bindings "$program") || code=$?
+  got=$(LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT=$work/bindings "$@") || code=$?
   [ "$code:$got" = "$wanted:$text" ] || fail "$round: ${program##*/} exited with $code and said '$got'"
   got=$("$root/tools/bindings" --to "$library" "$work/bindings".*) || fail "$round: ${program##*/}: $got"
   say "$round: ${program##*/}: ${got##*$'\n'} ($library)"
 }
 
-expect_daemon() { expect 7 $'READY=1\nSTATUS=consumer' "$1"; }
-expect_bus() { expect 8 answered "$1"; }
+expect_daemon() { expect 7 $'READY=1\nSTATUS=consumer' "$@"; }
+expect_bus() { expect 8 answered "$@"; }
 
 # two_rounds BUILDER: BUILDER DIRECTORY builds the project's programs in DIRECTORY, which is there and empty.
 two_rounds() {
