@@ -230,7 +230,7 @@ static int off_and_on_while_limited(void* context) {
   set_limit(&b, 0, 0);
   iterate_until_idle(loop);
   // The event that it was switched off with may be lost.
-  return a.calls >= 4 ? b.calls : -1;
+  return a.calls >= 4 ? (int)b.calls : -1;
 }
 static void a_source_that_is_switched_off_and_on_while_limited_gets_what_its_sibling_has_read(void** state) {
   (void)state;
