@@ -47,8 +47,8 @@ in_round() {
 # quietly COMMAND...: its output is shown when it fails.
 quietly() { "$@" >"$work/log" 2>&1 || fail "$round: $* failed: $(tail -n 40 "$work/log")"; }
 
-# expect CODE OUTPUT COMMAND...: and every call of sd-event is bound to one library, the one of this round.
-expect() {
+# expect_run CODE OUTPUT COMMAND...: and every call of sd-event is bound to one library, the one of this round.
+expect_run() {
   local wanted=$1 text=$2 program=${*: -1} code=0 got library=libevenkeel.so.0
   shift 2
   [ "$round" != native ] || library=libsystemd.so.0
@@ -59,8 +59,8 @@ expect() {
   say "$round: ${program##*/}: ${got##*$'\n'} ($library)"
 }
 
-expect_daemon() { expect 7 $'READY=1\nSTATUS=consumer' "$@"; }
-expect_bus() { expect 8 answered "$@"; }
+expect_daemon() { expect_run 7 $'READY=1\nSTATUS=consumer' "$@"; }
+expect_bus() { expect_run 8 answered "$@"; }
 
 # two_rounds BUILDER: BUILDER DIRECTORY builds the project's programs in DIRECTORY, which is there and empty.
 two_rounds() {
