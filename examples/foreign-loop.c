@@ -5,16 +5,12 @@
  * The foreign loop copies the lines of its standard input to the output. When the input ends it turns on a timer of the
  * inner loop, which ticks three times and then asks the inner loop to exit; with that, the program ends.
  *
- * The adapter is `drive`. Its rules:
- *   1. The descriptor of sd_event_get_fd may be slept on only in state ARMED, that is after sd_event_prepare returned
- * 0. `drive` returns 0 exactly then; as long as it returns 1 there is work left, and the foreign loop must not sleep.
- *   2. It goes by the state and not by what it did last. Coming back in state ARMED - after a sleep, or because the
- *      foreign loop woke up for something else - the way on is sd_event_wait with a timeout of 0, never prepare
- * (EBUSY).
- *   3. Drive once in every round of the foreign loop, whether the descriptor was readable or not: the foreign loop's
- *      own callbacks may have added or enabled sources, which only a new prepare takes into account.
- *   4. One source is dispatched a call, so that neither loop starves the other.
- *   5. poll and epoll tell of what is ready as long as it is. Who watches the descriptor edge-triggered has to see
+ * The adapter is `drive`, made of adapter.h, which has the rules. What they come to in a loop of poll or epoll:
+ *   1. Drive once in every round, whether the descriptor was readable or not: the foreign loop's own callbacks may have
+ *      added or enabled sources, which count from there on.
+ *   2. As long as `drive` returns 1 there is work left: look, but don't sleep. The foreign loop's own descriptors get
+ *      their turn all the same.
+ *   3. poll and epoll tell of what is ready as long as it is. Who watches the descriptor edge-triggered has to see
  *      sd_event_wait with a timeout of 0 say 0 as well before it sleeps: prepare says only that nothing is pending.
  */
 #include <errno.h>
@@ -25,24 +21,17 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "adapter.h"
+
 enum { kTicks = 3, kTickUsec = 20000 };
 
 /* 1: call again before sleeping, 0: sleep on the descriptor, -ESTALE: the loop has finished, other -errno: it failed.
  */
 static int drive(sd_event* event) {
-  int r = sd_event_get_state(event);
-  if (r == SD_EVENT_ARMED) r = sd_event_wait(event, 0);
-  if (r >= 0 && sd_event_get_state(event) == SD_EVENT_INITIAL) r = sd_event_prepare(event);
-  if (r >= 0 && sd_event_get_state(event) == SD_EVENT_PENDING) r = sd_event_dispatch(event);
-  if (r < 0) return r;
-  switch (sd_event_get_state(event)) {
-    case SD_EVENT_ARMED:
-      return 0;
-    case SD_EVENT_FINISHED:
-      return -ESTALE;
-    default:
-      return 1;
-  }
+  int r = adapter_before_sleep(event);
+  if (r <= 0) return r;
+  r = adapter_dispatch(event);
+  return r == 0 ? -ESTALE : r;
 }
 
 static int on_tick(sd_event_source* timer, uint64_t usec, void* userdata) {
