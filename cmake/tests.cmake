@@ -163,6 +163,7 @@ endif()
 # Each is compiled against this build, with the sanitizers that it has.
 if(NOT EVENKEEL_COVERAGE)
   evenkeel_script_tests(example "${PROJECT_SOURCE_DIR}/examples/run-*" ${PROJECT_BINARY_DIR})
+  set_property(TEST "example:run-threaded-server" APPEND PROPERTY LABELS threads)
 endif()
 
 # All C programs once more, and what they call: doc/conformance.md tells of every function and case there is.
