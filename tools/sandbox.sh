@@ -216,9 +216,10 @@ library_argument() {
 #   PROGRAM                    linked to libevenkeel.so.0: the bindings are proved
 #   PROGRAM --preload LIBRARY  linked to libsystemd, LIBRARY in front: the bindings are proved
 #   PROGRAM --static           linked to libevenkeel.a: the program must import no sd_* call at all
+#   PROGRAM --archive          linked to the whole of libevenkeel.a and to libsystemd: the bindings are proved
 #   PROGRAM --reference        linked to libsystemd, nothing in front: only its behaviour is checked
 # A script sets before what its example needs besides: `example_packages`, modules of pkg-config, without which the test is
-# skipped. What has libsystemd among them uses more of it than we have, and is not linked statically.
+# skipped. What has libsystemd among them uses more of it than we have: in place of --static there is --archive then.
 example_packages=()
 example_main() {
   local name=$1 body=$2 did=$3
@@ -227,7 +228,7 @@ example_main() {
     pkg-config --exists "${example_packages[@]}" 2>/dev/null || skip "missing of pkg-config: ${example_packages[*]}"
   fi
   sandbox_enter "$@"
-  [ -x "${1:-}" ] || usage_error "usage: ${0##*/} BUILD | PROGRAM [--preload LIBRARY | --static | --reference]"
+  [ -x "${1:-}" ] || usage_error "usage: ${0##*/} BUILD | PROGRAM [--preload LIBRARY | --static | --archive | --reference]"
   local path
   path=$(cd "$(dirname "$1")" && pwd -P)/${1##*/}
   if [ -d "$1" ]; then
@@ -256,7 +257,13 @@ run_example_of_build() {
   run_example "$name" "$body" --linked
   [ -z "$sanitizers" ] || return 0
 
-  if [[ " ${example_packages[*]} " != *" libsystemd "* ]]; then
+  if [[ " ${example_packages[*]} " == *" libsystemd "* ]]; then
+    program=$programs/archive
+    # All of it: libsystemd may call what the program does not, and would take its own then.
+    "${compile[@]}" "$program" "-I$root/include" -Wl,--whole-archive "$build/libevenkeel.a" -Wl,--no-whole-archive \
+      "${packages[@]}"
+    run_example "$name" "$body" --archive
+  else
     program=$programs/static
     "${compile[@]}" "$program" "-I$root/include" "$build/libevenkeel.a" "${packages[@]}"
     run_example "$name" "$body" --static
@@ -300,6 +307,13 @@ run_example() {
       ! nm -D --undefined-only "$program" | grep ' sd_' >&2 || fail "$name imports sd_* though it is linked statically"
       say "$name, static: $did"
       say "$name, static: imports no sd_* call"
+      ;;
+    --archive)
+      # shellcheck disable=SC2034 # the same
+      inject=(LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT="$scratch/archive-bindings")
+      "$body"
+      say "$name, linked to the archive: $did"
+      prove_bindings "$name" "linked to the archive" "${program##*/}" archive-bindings
       ;;
     --reference)
       "$body"
