@@ -122,7 +122,8 @@ class Bytes {
 
   std::string_view part(uint64_t offset, uint64_t size) const {
     if (offset > all_.size()) return {};
-    return all_.substr(offset, std::min<uint64_t>(size, all_.size() - offset));
+    const auto begin = static_cast<size_t>(offset);
+    return all_.substr(begin, static_cast<size_t>(std::min<uint64_t>(size, all_.size() - begin)));
   }
 
   template <class T>
