@@ -78,7 +78,9 @@ static int add_child(struct Thing* t) {
 
 static bool fire_child(struct Thing* t) {
   static const int kEndings[] = {SIGKILL, SIGTERM};
-  if (is_outstanding(t) || t->sent > t->received + t->may_be_lost || t->kind->detail & kEnds) return false;
+  if (is_outstanding(t) || t->kind->detail & kEnds) return false;
+  // It is on its way out, told or not.
+  if (t->due == SIGKILL || t->due == SIGTERM) return false;
   if (t->kind->detail & kStops && !world.settling && (t->due == SIGSTOP || !one_in(&t->luck, 4)))
     t->due = t->due == SIGSTOP ? SIGCONT : SIGSTOP;
   else
