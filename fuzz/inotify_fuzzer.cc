@@ -97,7 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ::close(fd);
   }
   iterate();
-  while (input.remaining_bytes() > 0 && queue()) {
+  // Without a watch it has no descriptor.
+  while (input.remaining_bytes() > 0 && queue() && queue()->fd() >= 0) {
     const std::string bytes = input.ConsumeRandomLengthString(8192);
     if (bytes.empty()) continue;
     EXPECT(::send(ends[1], bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
