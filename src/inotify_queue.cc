@@ -77,7 +77,7 @@ int InotifyQueue::watch(Inode& inode, uint32_t mask) {
 }
 
 int InotifyQueue::acquire(int path_fd, uint32_t mask, Inode** ret) {
-  struct stat st;
+  struct stat st = {};
   if (const int r = kernel::fstat(path_fd, &st); r < 0) return r;
   const Inode::Id id = {st.st_dev, st.st_ino};
   Inode* known = by_id_.find(id);

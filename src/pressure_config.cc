@@ -62,7 +62,7 @@ int open_of_cgroup(const char* name) {
     const int fd = kernel::open(path, O_RDWR | O_NONBLOCK);
     if (kernel::is_shortage(fd)) return fd;
     if (fd < 0) continue;
-    struct statfs st;
+    struct statfs st = {};
     if (kernel::fstatfs(fd, &st) >= 0 && st.f_type == CGROUP2_SUPER_MAGIC) return fd;
     (void)kernel::close(fd);
   }
@@ -138,7 +138,7 @@ int PressureConfig::open_named(const char* path) {
 }
 
 int PressureConfig::open_inode(int path_fd) {
-  struct stat st;
+  struct stat st = {};
   if (const int r = kernel::fstat(path_fd, &st); r < 0) return r;
   if (S_ISDIR(st.st_mode)) return -EISDIR;
   if (S_ISSOCK(st.st_mode)) {
@@ -146,7 +146,7 @@ int PressureConfig::open_inode(int path_fd) {
     return connect_to(path_fd);
   }
   if (S_ISREG(st.st_mode)) {
-    struct statfs fs;
+    struct statfs fs = {};
     if (const int r = kernel::fstatfs(path_fd, &fs); r < 0) return r;
     if (!tells_of_pressure(fs)) return -ENOTTY;
     file_ = PressureFile::kRegular;

@@ -57,7 +57,7 @@ class PressureConfig {
   Usec window_ = 2 * kUsecPerSec;  // A multiple of 2 s is what the kernel allows to everyone.
 
   char* decoded_ = nullptr;
-  char composed_[sizeof("full  ") + 2 * sizeof("18446744073709551615")];
+  char composed_[sizeof("full  ") + 2 * sizeof("18446744073709551615")] = {};
   std::string_view unwritten_;
 };
 
