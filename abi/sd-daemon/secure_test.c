@@ -1,16 +1,30 @@
 // SPDX-License-Identifier: MIT
 //
-// Programs that gained privileges when they were executed see the variables of the manager, as others do.
+// Programs that gained privileges when they were executed see the variables of the manager, as others do; but none that
+// names a file to be opened.
 //
 // The idea: a service under SELinux or with file capabilities is such a program, and must keep its sockets and its
-// watchdog. This program copies itself, makes the copy set-user-ID root, and runs it as nobody with all variables in
+// watchdog. But what is opened with the gained privileges is not for the caller to say. This program copies itself, makes the copy set-user-ID root, and runs it as nobody with all variables in
 // place; the copy reports what each call returned. Needs root and a /tmp that honours the bit, else exits with 77. See
 // daemon_harness.h for the rules.
 #include "daemon_harness.h"
 
+#include <systemd/sd-event.h>
+
 struct Report {
-  int notify, barrier, watchdog, listen, named;
+  int notify, barrier, watchdog, listen, named, pressure;
 };
+
+// 0 where the library is older than the function.
+static int add_pressure(void) {
+  typedef int Add(sd_event*, sd_event_source**, sd_event_handler_t, void*);
+  Add* const add = (Add*)dlsym(RTLD_DEFAULT, "sd_event_add_memory_pressure");
+  sd_event* loop = NULL;
+  if (!add || sd_event_new(&loop) < 0) return 0;
+  const int r = add(loop, NULL, NULL, NULL);
+  sd_event_unref(loop);
+  return r;
+}
 
 // What the copy does. Descriptor 1 is the report.
 static int report(void) {
@@ -22,6 +36,7 @@ static int report(void) {
   set_variable("LISTEN_FDS", "1");
   set_variable("WATCHDOG_USEC", "5000");
   set_variable("NOTIFY_SOCKET", "no address");
+  set_variable("MEMORY_PRESSURE_WATCH", "no path");
   if (getuid() == geteuid() || dup2(1, SD_LISTEN_FDS_START) < 0) return 1;
   r.notify = sd_notify(0, "READY=1");
   r.barrier = sd_notify_barrier(0, 0);
@@ -30,6 +45,7 @@ static int report(void) {
   r.named = sd_listen_fds_with_names(0, &names);
   if (names) free(names[0]);
   free(names);
+  r.pressure = add_pressure();
   return write(1, &r, sizeof(r)) == sizeof(r) ? 0 : 1;
 }
 
@@ -72,6 +88,7 @@ static void a_privileged_program_sees_the_variables(void** state) {
   assert_int_equal(r.watchdog, 1);
   assert_int_equal(r.listen, 1);
   assert_int_equal(r.named, 1);
+  assert_int_not_equal(r.pressure, -EBADMSG);  // What it is for a value that is no path.
 }
 
 int main(int argc, char** argv) {
