@@ -4,12 +4,12 @@
 // names a file to be opened.
 //
 // The idea: a service under SELinux or with file capabilities is such a program, and must keep its sockets and its
-// watchdog. But what is opened with the gained privileges is not for the caller to say. This program copies itself, makes the copy set-user-ID root, and runs it as nobody with all variables in
-// place; the copy reports what each call returned. Needs root and a /tmp that honours the bit, else exits with 77. See
-// daemon_harness.h for the rules.
-#include "daemon_harness.h"
-
+// watchdog. But what is opened with the gained privileges is not for the caller to say. This program copies itself,
+// makes the copy set-user-ID root, and runs it as nobody with all variables in place; the copy reports what each call
+// returned. Needs root and a /tmp that honours the bit, else exits with 77. See daemon_harness.h for the rules.
 #include <systemd/sd-event.h>
+
+#include "daemon_harness.h"
 
 struct Report {
   int notify, barrier, watchdog, listen, named, pressure;
