@@ -71,5 +71,6 @@ two_rounds() {
     "$1" "$work/$round"
     expect_daemon "$work/$round/daemon"
     expect_bus "$work/$round/bus"
+    [ ! -e "$work/$round/split" ] || expect_run 9 '' "$work/$round/split"
   done
 }
