@@ -7,6 +7,7 @@
 #include "src/rate_limit.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "src/loop_testing.h"
 
@@ -63,6 +64,29 @@ TEST_F(RateLimitTest, whose_interval_ends_first_comes_back_first) {
   while (soon->rate_limited()) ASSERT_GE(loop_->run(kForever), 0);
   EXPECT_TRUE(late->rate_limited());
   for (Source* source : {late, soon}) source->unref();
+}
+
+TEST_F(RateLimitTest, a_signal_that_is_held_back_comes_back_at_another_priority_without_a_descriptor_more) {
+  if (!test::alone()) return;  // It changes a limit of the process.
+  Source* source = nullptr;
+  ASSERT_EQ(SignalSource::add(*loop_, &source, SIGUSR2 | SignalSource::kBlock, test::Handler::signal, say("s")), 0);
+  ASSERT_EQ(source->set_rate_limit(kHour, 1), 0);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(::raise(SIGUSR2), 0);
+    while (loop_->run(0) > 0) continue;
+  }
+  ASSERT_TRUE(source->rate_limited());
+  ASSERT_EQ(source->set_priority(7), 0);
+  struct rlimit usual;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const struct rlimit none = {0, usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_EQ(source->set_rate_limit(0, 0), 0);
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+  EXPECT_EQ(source->enabled(), Enabled::kOn);
+  run(1);
+  EXPECT_EQ(said_, "ss");
+  source->unref();
 }
 
 // The second dispatch of a batch, of which nobody has asked the time when its limit begins to count.
