@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Lines of /proc/self/cgroup and /proc/self/fdinfo/N: the input is the size of the pieces it is read in, and the text.
+// What the kernel tells in text: /proc/self/cgroup, /proc/self/fdinfo/N, the boot ID. The input is the size of the
+// pieces it is read in, and the text, which each of the parsers is given.
 #include <errno.h>
 #include <limits.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "fuzz/expect.h"
@@ -46,6 +49,20 @@ void expect_fdinfo(const std::string& text) {
   }
 }
 
+void expect_boot_id(const std::string& text) {
+  std::string digits;
+  std::copy_if(text.begin(), text.end(), std::back_inserter(digits),
+               [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  Usec expected = 0;
+  if (digits.size() == 32) {
+    const std::string id = absl::HexStringToBytes(digits);
+    uint64_t halves[2];
+    std::copy(id.begin(), id.end(), reinterpret_cast<char*>(halves));
+    expected = (halves[0] ^ halves[1]) % (60 * kUsecPerSec);
+  }
+  EXPECT(parse_boot_id(text) == expected);
+}
+
 }  // namespace
 }  // namespace evenkeel::fuzz
 
@@ -55,5 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text = string_of(view_of(data + 1, size - 1));
   expect_cgroup(text, data[0] + 1U);
   expect_fdinfo(text);
+  expect_boot_id(text);
   return 0;
 }
