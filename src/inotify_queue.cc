@@ -27,9 +27,9 @@ size_t whole_events(const char* bytes, size_t size) {
     struct inotify_event event;
     if (size - position < sizeof(event)) return position;
     ::memcpy(&event, bytes + position, sizeof(event));
+    if (event.len > size - position - sizeof(event)) return position;
     const size_t end = position + sizeof(event) + event.len;
-    if (end > size || end % alignof(struct inotify_event) != 0 || (event.len > 0 && bytes[end - 1] != '\0'))
-      return position;
+    if (end % alignof(struct inotify_event) != 0 || (event.len > 0 && bytes[end - 1] != '\0')) return position;
     position = end;
   }
 }
