@@ -150,113 +150,6 @@ static void a_source_that_is_switched_off_while_pending_does_not_keep_the_loop_a
   assert_hang_on_reference_only(off_while_pending);
 }
 
-static void a_source_that_is_switched_off_and_on_again_while_pending_gets_its_event(void** state) {
-  (void)state;
-  sd_event* loop = make_loop();
-  struct Probe a = {.name = "a"};
-  probe_inotify(loop, &a, dir, IN_CREATE);
-  create_file(dir, "f");
-  create_file(dir, "g");
-  gather(loop);
-  assert_int_equal(is_pending(&a), 1);
-  set_enabled(&a, SD_EVENT_OFF);
-  set_enabled(&a, SD_EVENT_ON);
-  assert_int_equal(is_pending(&a), 0);
-  iterate_until_idle(loop);
-  assert_journal("a:100:f a:100:g ");
-  free_probe(&a);
-  sd_event_unref(loop);
-}
-
-static struct Probe* siblings[2];
-static void act_switch_sibling(struct Probe* p) {
-  struct Probe* other = siblings[p == siblings[0]];
-  set_enabled(other, SD_EVENT_OFF);
-  set_enabled(other, SD_EVENT_ON);
-}
-
-// The path is open again as another source of its inode is added, and with that the priority can be changed again.
-static int move_with_an_event(void* context) {
-  const bool limited = context != NULL;
-  sd_event* loop = make_loop();
-  struct Probe a = {.name = "a"}, b = {.name = "b"};
-  probe_inotify(loop, &a, dir, IN_CREATE);
-  if (limited) {
-    set_limit(&a, UINT64_MAX, 1);
-    create_file(dir, "first");
-  }
-  iterate_until_idle(loop);
-  if (limited) {
-    create_file(dir, "1");
-    iterate_until_idle(loop);
-  } else {
-    create_file(dir, "1");
-    gather(loop);
-  }
-  probe_inotify(loop, &b, dir, IN_CREATE);
-  const int moved = sd_event_source_set_priority(a.source, 5);
-  if (on_reference()) return moved;  // What follows is an abort, or a loop that hangs, or a lost event.
-  create_file(dir, "2");
-  if (limited) set_limit(&a, 0, 0);
-  iterate_until_idle(loop);
-  assert_journal(limited ? "a:100:first a:100:1 a:100:2 b:100:2 " : "a:100:1 a:100:2 b:100:2 ");
-  return moved;
-}
-static void an_event_that_waits_is_not_lost_by_a_change_of_the_priority(void** state) {
-  (void)state;
-  assert_result(in_child(move_with_an_event, NULL), differs(kInotifyMoved, 0, -EOPNOTSUPP));
-}
-static void an_event_that_is_held_back_by_a_rate_limit_is_not_lost_by_a_change_of_the_priority(void** state) {
-  (void)state;
-  assert_result(in_child(move_with_an_event, &(int){1}), differs(kInotifyMoved, 0, -EOPNOTSUPP));
-}
-
-// It is ON, but for its limit: a sibling has the events read that it waits for too.
-static int off_and_on_while_limited(void* context) {
-  (void)context;
-  sd_event* loop = make_loop();
-  struct Probe a = {.name = "a"}, b = {.name = "b"};
-  probe_inotify(loop, &a, dir, IN_CREATE);
-  probe_inotify(loop, &b, dir, IN_CREATE);
-  set_limit(&b, UINT64_MAX, 1);
-  for (int i = 1; i <= 4; i++) {
-    create_file(dir, (char[]){(char)('0' + i), 0});
-    iterate_until_idle(loop);
-    if (i != 2) continue;
-    set_enabled(&b, SD_EVENT_OFF);
-    set_enabled(&b, SD_EVENT_ON);
-    iterate_until_idle(loop);
-  }
-  set_limit(&b, 0, 0);
-  iterate_until_idle(loop);
-  // The event that it was switched off with may be lost.
-  return a.calls >= 4 ? (int)b.calls : -1;
-}
-static void a_source_that_is_switched_off_and_on_while_limited_gets_what_its_sibling_has_read(void** state) {
-  (void)state;
-  assert_result(in_child(off_and_on_while_limited, NULL), differs(kInotifyLimited, 1, 3));
-}
-
-// Whoever of the two is first.
-static void a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event(void** state) {
-  (void)state;
-  sd_event* loop = make_loop();
-  struct Probe a = {.name = "a", .act = act_switch_sibling}, b = {.name = "b", .act = act_switch_sibling};
-  probe_inotify(loop, &a, dir, IN_CREATE);
-  probe_inotify(loop, &b, dir, IN_CREATE);
-  siblings[0] = &a;
-  siblings[1] = &b;
-  create_file(dir, "f");
-  create_file(dir, "g");
-  iterate_until_idle(loop);
-  if (!as_reference(kInotifySibling)) assert_journal("a:100:f b:100:f a:100:g b:100:g ");
-  assert_int_equal(a.calls + b.calls, differs(kInotifySibling, 2, 4));
-  journal[0] = 0;
-  free_probe(&a);
-  free_probe(&b);
-  sd_event_unref(loop);
-}
-
 static int oneshot_with_more_buffered(void* context) {
   expect_hang_on_reference(kUnwantedInotify);
   sd_event* loop = make_loop();
@@ -409,11 +302,6 @@ int main(void) {
       dir_test(the_enabled_sibling_of_a_disabled_source_gets_the_event),
       dir_test(an_event_for_a_source_that_is_off_does_not_keep_the_loop_awake),
       dir_test(a_source_that_is_switched_off_while_pending_does_not_keep_the_loop_awake),
-      dir_test(a_source_that_is_switched_off_and_on_again_while_pending_gets_its_event),
-      dir_test(an_event_that_waits_is_not_lost_by_a_change_of_the_priority),
-      dir_test(an_event_that_is_held_back_by_a_rate_limit_is_not_lost_by_a_change_of_the_priority),
-      dir_test(a_source_that_is_switched_off_and_on_while_limited_gets_what_its_sibling_has_read),
-      dir_test(a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event),
       dir_test(a_source_that_fired_its_one_shot_drops_what_is_buffered),
       dir_test(a_source_whose_callback_failed_drops_what_is_buffered),
       dir_test(the_event_of_a_freed_source_is_dropped_and_its_sibling_still_works),

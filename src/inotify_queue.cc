@@ -228,9 +228,9 @@ unsigned InotifyQueue::give_to_owed() {
   unsigned n = 0;
   by_watch_.for_each([&](Inode& inode) {
     for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source)) {
-      if (source->owed_ != serial_ || !source->armed()) continue;
-      source->pend();
-      ++n;
+      if (source->owed_ != serial_) continue;
+      source->owed_ = 0;  // Another one may be switched off with the same event, and only that one gets it once more.
+      n += source->take_event();
     }
   });
   return n;
