@@ -23,29 +23,22 @@ std::string directory_of(const std::string& path) {
   return slash == std::string::npos ? "." : real.substr(0, slash ? slash : 1);
 }
 
-// What ld.so(8) has in place of $NAME and ${NAME}. $LIB and $PLATFORM differ from distribution to distribution: paths
-// with them are tried in the spellings that there are.
+std::string replace_all(std::string text, const std::string& name, const std::string& value) {
+  for (const std::string& token : {"$" + name, "${" + name + "}"}) {
+    for (size_t at = 0; (at = text.find(token, at)) != std::string::npos; at += value.size())
+      text.replace(at, token.size(), value);
+  }
+  return text;
+}
+
+// What ld.so(8) has in place of $NAME and ${NAME}. $LIB differs from distribution to distribution: a path with it is
+// tried in each of the spellings that there are.
 std::vector<std::string> expand(const std::string& path, const std::string& origin) {
-  std::vector<std::string> results = {""};
-  for (size_t i = 0; i < path.size();) {
-    static const std::map<std::string, std::vector<std::string>> kOthers = {
-        {"LIB", {"lib", "lib64", std::string("lib/") + EVENKEEL_MULTIARCH}}, {"PLATFORM", {EVENKEEL_PROCESSOR}}};
-    std::vector<std::string> values;
-    size_t end = i + 1;
-    for (const char* name : {"ORIGIN", "LIB", "PLATFORM"}) {
-      for (const std::string& spelling : {std::string("$").append(name), std::string("${").append(name).append("}")}) {
-        if (path.compare(i, spelling.size(), spelling) != 0) continue;
-        values = name == std::string("ORIGIN") ? std::vector<std::string>{origin} : kOthers.at(name);
-        end = i + spelling.size();
-      }
-    }
-    if (values.empty()) values = {std::string(1, path[i])};
-    std::vector<std::string> longer;
-    for (const std::string& result : results) {
-      for (const std::string& value : values) longer.push_back(result + value);
-    }
-    results = std::move(longer);
-    i = end;
+  const std::string plain = replace_all(path, "PLATFORM", EVENKEEL_PROCESSOR);
+  std::vector<std::string> results;
+  for (const char* lib : {"lib", "lib64", "lib/" EVENKEEL_MULTIARCH}) {
+    std::string result = replace_all(replace_all(plain, "LIB", lib), "ORIGIN", origin);
+    if (results.empty() || result != results.back()) results.push_back(std::move(result));
   }
   return results;
 }

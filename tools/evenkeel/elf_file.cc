@@ -57,6 +57,12 @@ constexpr ElfW(Half) kNativeMachine =
 
 constexpr std::string_view kPrefix = "sd_event_";
 
+// What a file may be made of to be looked into; one that was made to keep us busy has more.
+constexpr uint64_t kLongestName = 1024;
+constexpr uint64_t kLongestList = 1 << 20;
+constexpr unsigned kMostVersions = 1 << 15;                   // As their numbers have 15 bits.
+constexpr size_t kMostSegments = 65536 / sizeof(ElfW(Phdr));  // As execve(2) has it.
+
 std::string name_of_machine(unsigned machine, unsigned char elf_class) {
   const char* name = nullptr;
   switch (machine) {
@@ -135,9 +141,11 @@ class Bytes {
     return value;
   }
 
-  // The text at `offset`, up to its 0.
-  std::string_view text(uint64_t offset) const {
-    const std::string_view rest = part(offset, UINT64_MAX);
+  bool has(uint64_t offset, uint64_t size) const { return offset <= all_.size() && size <= all_.size() - offset; }
+
+  // The text at `offset`, up to its 0, which must come before the limit.
+  std::string_view text(uint64_t offset, uint64_t limit) const {
+    const std::string_view rest = part(offset, limit);
     const size_t end = rest.find('\0');
     return end == std::string_view::npos ? std::string_view() : rest.substr(0, end);
   }
@@ -156,9 +164,9 @@ class Reader {
     file_.kind = FileKind::kDamaged;
     if (!header) return;
     header_ = *header;
-    file_.kind = FileKind::kElf;
     file_.loadable = header_.e_type == ET_EXEC || header_.e_type == ET_DYN;
-    read_segments();
+    if (file_.loadable && !read_segments()) return;
+    file_.kind = FileKind::kElf;
     if (file_.dynamic) {
       read_dynamic();
       count_symbols();
@@ -172,17 +180,24 @@ class Reader {
   }
 
  private:
-  void read_segments() {
+  // False unless the table is as execve(2) wants it, and the file has all of what is to be loaded.
+  bool read_segments() {
+    if (header_.e_phentsize != sizeof(ElfW(Phdr)) || header_.e_phnum == 0 || header_.e_phnum > kMostSegments)
+      return false;
     for (unsigned i = 0; i < header_.e_phnum; ++i) {
-      const auto segment = bytes_.load<ElfW(Phdr)>(header_.e_phoff + uint64_t{i} * header_.e_phentsize);
-      if (!segment) break;
-      if (segment->p_type == PT_LOAD) loads_.push_back(*segment);
-      if (segment->p_type == PT_INTERP) file_.interpreter = bytes_.text(segment->p_offset);
+      const auto segment = bytes_.load<ElfW(Phdr)>(header_.e_phoff + uint64_t{i} * sizeof(ElfW(Phdr)));
+      if (!segment) return false;
+      if (segment->p_type == PT_LOAD) {
+        if (!bytes_.has(segment->p_offset, segment->p_filesz)) return false;
+        loads_.push_back(*segment);
+      }
+      if (segment->p_type == PT_INTERP) file_.interpreter = bytes_.text(segment->p_offset, kLongestList);
       if (segment->p_type == PT_DYNAMIC) {
         dynamic_ = *segment;
         file_.dynamic = true;
       }
     }
+    return true;
   }
 
   // Where an address of the running program lies in the file; beyond its end if nowhere.
@@ -199,7 +214,9 @@ class Reader {
     return found == entries_.end() ? 0 : found->second;
   }
   uint64_t table(ElfW(Sxword) tag) const { return entries_.count(tag) ? offset_of(entry(tag)) : bytes_.all().size(); }
-  std::string string(uint64_t offset) const { return std::string(bytes_.text(strings_ + offset)); }
+  std::string string(uint64_t offset, uint64_t limit = kLongestName) const {
+    return std::string(bytes_.text(strings_ + offset, limit));
+  }
 
   void read_dynamic() {
     std::vector<uint64_t> needed;
@@ -212,25 +229,24 @@ class Reader {
     strings_ = table(DT_STRTAB);
     for (const uint64_t offset : needed) file_.needed.push_back(string(offset));
     if (entries_.count(DT_SONAME)) file_.soname = string(entry(DT_SONAME));
-    if (entries_.count(DT_RPATH)) file_.rpath = string(entry(DT_RPATH));
-    if (entries_.count(DT_RUNPATH)) file_.runpath = string(entry(DT_RUNPATH));
+    if (entries_.count(DT_RPATH)) file_.rpath = string(entry(DT_RPATH), kLongestList);
+    if (entries_.count(DT_RUNPATH)) file_.runpath = string(entry(DT_RUNPATH), kLongestList);
     file_.symbolic = entries_.count(DT_SYMBOLIC) || (entry(DT_FLAGS) & DF_SYMBOLIC);
   }
 
   // The dynamic section does not say how many there are. The section headers do; without them, the linkers' habit to
   // put the strings behind the symbols.
   void count_symbols() {
-    for_each_section([this](const ElfW(Shdr) & section) {
-      if (section.sh_type == SHT_DYNSYM) n_symbols_ = section.sh_size / sizeof(ElfW(Sym));
-    });
+    if (const auto section = find_section(SHT_DYNSYM)) n_symbols_ = section->sh_size / sizeof(ElfW(Sym));
     const uint64_t symbols = entry(DT_SYMTAB), strings = entry(DT_STRTAB);
     if (!n_symbols_ && strings > symbols) n_symbols_ = (strings - symbols) / sizeof(ElfW(Sym));
   }
 
   // Both lists are chained by offsets that only lead forward, so they end.
   void read_versions() {
+    unsigned left = kMostVersions;
     uint64_t at = table(DT_VERDEF);
-    for (uint64_t i = 0; i < entry(DT_VERDEFNUM); ++i) {
+    for (uint64_t i = 0; i < entry(DT_VERDEFNUM) && left > 0; ++i, --left) {
       const auto def = bytes_.load<ElfW(Verdef)>(at);
       const auto aux = def ? bytes_.load<ElfW(Verdaux)>(at + def->vd_aux) : std::nullopt;
       if (!aux) break;
@@ -239,11 +255,11 @@ class Reader {
       at += def->vd_next;
     }
     at = table(DT_VERNEED);
-    for (uint64_t i = 0; i < entry(DT_VERNEEDNUM); ++i) {
+    for (uint64_t i = 0; i < entry(DT_VERNEEDNUM) && left > 0; ++i) {
       const auto need = bytes_.load<ElfW(Verneed)>(at);
       if (!need) break;
       uint64_t aux_at = at + need->vn_aux;
-      for (unsigned j = 0; j < need->vn_cnt; ++j) {
+      for (unsigned j = 0; j < need->vn_cnt && left > 0; ++j, --left) {
         const auto aux = bytes_.load<ElfW(Vernaux)>(aux_at);
         if (!aux) break;
         versions_[aux->vna_other & 0x7fff] = string(aux->vna_name);
@@ -293,33 +309,34 @@ class Reader {
     }
   }
 
-  template <class Action>
-  void for_each_section(Action action) {
-    for (unsigned i = 0; i < header_.e_shnum; ++i) {
-      const auto section = bytes_.load<ElfW(Shdr)>(header_.e_shoff + uint64_t{i} * header_.e_shentsize);
-      if (!section) return;
-      action(*section);
+  std::optional<ElfW(Shdr)> section_at(unsigned index) const {
+    if (header_.e_shentsize != sizeof(ElfW(Shdr)) || index >= header_.e_shnum) return std::nullopt;
+    return bytes_.load<ElfW(Shdr)>(header_.e_shoff + uint64_t{index} * sizeof(ElfW(Shdr)));
+  }
+
+  // There is one of each at most.
+  std::optional<ElfW(Shdr)> find_section(ElfW(Word) type) const {
+    for (unsigned i = 0;; ++i) {
+      const auto section = section_at(i);
+      if (!section || section->sh_type == type) return section;
     }
   }
 
   void read_symbol_table() {
-    for_each_section([this](const ElfW(Shdr) & section) {
-      if (section.sh_type != SHT_SYMTAB) return;
-      const auto strings = bytes_.load<ElfW(Shdr)>(header_.e_shoff + uint64_t{section.sh_link} * header_.e_shentsize);
-      if (!strings) return;
-      for (uint64_t at = 0; at < section.sh_size; at += sizeof(ElfW(Sym))) {
-        const auto symbol = bytes_.load<ElfW(Sym)>(section.sh_offset + at);
-        if (!symbol) return;
-        if (symbol->st_shndx == SHN_UNDEF || ELF64_ST_TYPE(symbol->st_info) != STT_FUNC) continue;
-        std::string name(bytes_.text(strings->sh_offset + symbol->st_name));
-        if (name.starts_with(kPrefix) && !file_exports(name)) file_.linked_in.insert(std::move(name));
-      }
-    });
-  }
-
-  bool file_exports(const std::string& name) const {
-    return std::any_of(symbols_.begin(), symbols_.end(),
-                       [&name](const auto& each) { return each.second.defined && each.second.name == name; });
+    const auto section = find_section(SHT_SYMTAB);
+    const auto strings = section ? section_at(section->sh_link) : std::nullopt;
+    if (!strings) return;
+    std::set<std::string_view> exported;
+    for (const auto& [index, symbol] : symbols_) {
+      if (symbol.defined) exported.insert(symbol.name);
+    }
+    for (uint64_t at = 0; at < section->sh_size; at += sizeof(ElfW(Sym))) {
+      const auto symbol = bytes_.load<ElfW(Sym)>(section->sh_offset + at);
+      if (!symbol) return;
+      if (symbol->st_shndx == SHN_UNDEF || ELF64_ST_TYPE(symbol->st_info) != STT_FUNC) continue;
+      const std::string_view name = bytes_.text(strings->sh_offset + symbol->st_name, kLongestName);
+      if (name.starts_with(kPrefix) && !exported.count(name)) file_.linked_in.emplace(name);
+    }
   }
 
   // Texts of their own, with a 0 on both sides, in what is loaded; the names of dynamic symbols don't count.
@@ -331,7 +348,7 @@ class Reader {
         const uint64_t offset = load.p_offset + at;
         if (file_.dynamic && offset >= names && offset < names_end) continue;
         if (at > 0 && part[at - 1] != '\0') continue;
-        std::string name(bytes_.text(offset));
+        std::string name(bytes_.text(offset, kLongestName));
         if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos) {
           file_.mentioned.insert(std::move(name));
         }

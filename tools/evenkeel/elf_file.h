@@ -3,7 +3,8 @@
 // What an ELF file says of itself, as far as it tells whether sd-event can be replaced in it.
 //
 // Invariants:
-//  1. The file may be anybody's: nothing of it is executed, and every offset and size is checked against the file.
+//  1. The file may be anybody's: nothing of it is executed, every offset and size is checked against the file, and time
+//     and memory are bounded by its size.
 //  2. Read in depth is what could be loaded beside the library: files of the class and machine that this program was
 //     built for. Of others, `kind` is all there is.
 //  3. The dynamic symbols are those that the dynamic linker sees; `linked_in` comes from the symbol table for
