@@ -11,8 +11,7 @@
 //  1. The order is that in which symbols are looked up: the program, its libraries, then theirs; each file once.
 //  2. What the environment says is taken as it is now: it is what the program will be started with.
 //  3. Libraries for special processors (glibc-hwcaps) are not looked for outside of the cache: they are made of the
-//  same
-//     sources as the plain ones.
+//     same sources as the plain ones.
 #ifndef EVENKEEL_TOOLS_EVENKEEL_CLOSURE_H
 #define EVENKEEL_TOOLS_EVENKEEL_CLOSURE_H
 

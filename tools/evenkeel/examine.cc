@@ -226,6 +226,11 @@ void Report::add(Verdict each, std::string finding) {
   findings.push_back(std::move(finding));
 }
 
+bool has_event_loop(const std::string& library) {
+  const ElfFile file = read_elf_file(library);
+  return file.kind == FileKind::kElf && file.defines("sd_event_new");
+}
+
 Report examine(const std::string& path, const std::string& library) {
   Report report;
   const Resolved resolved = resolve_scripts(path);
@@ -238,10 +243,6 @@ Report examine(const std::string& path, const std::string& library) {
   const ElfFile ours = read_elf_file(library);
   // The class and machine that can be read in depth are those of this program, and so is the C library.
   const ElfFile self = read_elf_file("/proc/self/exe");
-  if (ours.kind != FileKind::kElf || !ours.defines("sd_event_new")) {
-    report.add(Verdict::kUnknown, "the library " + library + " has no sd-event");
-    return report;
-  }
   examine_privileges(resolved.path, report);
   ElfFile program = read_elf_file(resolved.path);
   if (examine_kind(program, self, report)) Examination(ours, report).examine(find_closure(std::move(program)));

@@ -7,8 +7,7 @@
 //     obstacle, nor is one on a file system that ignores such bits.
 //  2. Everything that was found is told, not only the first thing.
 //  3. What files cannot tell is said to be unknown: a library that is loaded at run time, and, in a library that was
-//  bound
-//     to itself when it was linked, whether it calls what it defines.
+//     bound to itself when it was linked, whether it calls what it defines.
 #ifndef EVENKEEL_TOOLS_EVENKEEL_EXAMINE_H
 #define EVENKEEL_TOOLS_EVENKEEL_EXAMINE_H
 
@@ -28,7 +27,10 @@ struct Report {
   void add(Verdict each, std::string finding);
 };
 
-// `path` as find_program gives it.
+// Whether it can be preloaded for sd-event at all.
+bool has_event_loop(const std::string& library);
+
+// `path` as find_program gives it; the library is one that has an event loop.
 Report examine(const std::string& path, const std::string& library);
 
 }  // namespace evenkeel_tool

@@ -72,6 +72,10 @@ std::string usable_library(const std::string& given) {
     fprintf(stderr, "evenkeel: the library %s: %s\n", library.c_str(), strerror(errno));
     return {};
   }
+  if (!has_event_loop(library)) {
+    fprintf(stderr, "evenkeel: the library %s has no sd-event for programs of this machine\n", library.c_str());
+    return {};
+  }
   if (library[0] != '/') {
     char here[PATH_MAX];
     if (!getcwd(here, sizeof(here))) {
@@ -93,6 +97,8 @@ bool parse(int argc, char** argv, bool for_run, Options& options) {
                                     {"verbose", no_argument, nullptr, 'v'},
                                     {"library", required_argument, nullptr, 'l'},
                                     {nullptr, 0, nullptr, 0}};
+  static char own_name[] = "evenkeel";  // With which getopt_long begins its messages.
+  argv[0] = own_name;
   optind = 1;
   for (int c; (c = getopt_long(argc, argv, "+fvl:", kOptions, nullptr)) != -1;) {
     if (c == 'f' && for_run) {

@@ -5,8 +5,7 @@
 // Invariants:
 //  1. Files are found as execvp(3) finds them, and a file without a format is run by /bin/sh as execvp does.
 //  2. A script is followed to its interpreter, which is what gets the library; through `env PROGRAM` too, as most
-//  scripts
-//     are written so.
+//     scripts are written so.
 #ifndef EVENKEEL_TOOLS_EVENKEEL_PROGRAM_H
 #define EVENKEEL_TOOLS_EVENKEEL_PROGRAM_H
 
