@@ -148,8 +148,10 @@ function(evenkeel_script_tests label pattern)
   endforeach()
 endfunction()
 
-# check:abi reads the types of the exported functions.
-target_compile_options(evenkeel PRIVATE -g)
+# check:abi reads the types of the exported functions. Where there is a -g already, a second one would be written down.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_options(evenkeel PRIVATE -g)
+endif()
 # With the sanitizers as well: it is the tool that they are built into, and it reads files of all sorts.
 if(NOT EVENKEEL_COVERAGE)
   evenkeel_script_tests(tool "${PROJECT_SOURCE_DIR}/tools/evenkeel/tests/run-*" ${PROJECT_BINARY_DIR})
