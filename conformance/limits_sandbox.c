@@ -20,7 +20,13 @@ static bool lock_in(enum Locked locked) {
     case kNoDescriptors:
       return setrlimit(RLIMIT_NOFILE, &none) == 0;
     case kNoPoll:
-      return refuse(SYS_poll, EPERM) && refuse(SYS_ppoll, EPERM);
+#ifdef SYS_poll
+      if (!refuse(SYS_poll, EPERM)) return false;
+#endif
+#ifdef SYS_ppoll_time64
+      if (!refuse(SYS_ppoll_time64, EPERM)) return false;
+#endif
+      return refuse(SYS_ppoll, EPERM);
     case kNoSigpending:
       return refuse(SYS_rt_sigpending, EPERM);
     default:

@@ -282,7 +282,7 @@ class NaiveTimers {
   };
 
   void add(Source* source) { timers_.push_back({static_cast<TimeSource*>(source)}); }
-  Timer& any(std::mt19937_64& random) { return timers_[random() % timers_.size()]; }
+  Timer& any(std::mt19937_64& random) { return timers_[static_cast<size_t>(random() % timers_.size())]; }
   Window window() const {
     Window window;
     for (const Timer& timer : timers_)

@@ -133,6 +133,8 @@ inline int epoll_wait(int epoll, struct epoll_event* events, int n, int timeout_
 }
 
 // -ENOSYS where the kernel (before 5.11) or a seccomp filter does not have it.
+// It knows the timespec of 64 bits alone, on every architecture.
+static_assert(sizeof(timespec::tv_sec) == 8);
 inline int epoll_pwait2(int epoll, struct epoll_event* events, int n, const struct timespec* timeout) {
   return run(Call::kEpollWait, [&] {
     return static_cast<int>(::syscall(SYS_epoll_pwait2, epoll, events, n, timeout, nullptr, size_t{0}));
@@ -143,8 +145,18 @@ inline int poll(struct pollfd* fds, nfds_t n, int timeout_ms) {
   return run(Call::kPoll, [&] { return ::poll(fds, n, timeout_ms); });
 }
 
+// With 64 bits of time where long has 32, the fortified ppoll of glibc 2.36 hands this timespec to the call that takes
+// the short one.
+#ifdef __USE_TIME_BITS64
+extern "C" int ppoll_time64(struct pollfd*, nfds_t, const struct timespec*, const sigset_t*) __asm__("__ppoll64");
+#endif
+
 inline int ppoll(struct pollfd* fds, nfds_t n, const struct timespec* timeout) {
+#ifdef __USE_TIME_BITS64
+  return run(Call::kPoll, [&] { return ppoll_time64(fds, n, timeout, nullptr); });
+#else
   return run(Call::kPoll, [&] { return ::ppoll(fds, n, timeout, nullptr); });
+#endif
 }
 
 inline int duplicate(int fd) {

@@ -37,7 +37,7 @@ class Limits : public test::DispatchTest {
     EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = std::min(limit.rlim_max, at_most);
     EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-    return limit.rlim_cur > spare ? limit.rlim_cur - spare : 0;
+    return limit.rlim_cur > spare ? static_cast<size_t>(limit.rlim_cur - spare) : 0;
   }
   void SetUp() override {
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
@@ -164,7 +164,8 @@ TEST_F(Limits, ten_thousand_children_that_end_at_once_are_seen_once_each_and_rea
   std::ifstream("/proc/sys/kernel/pid_max") >> numbers;
   struct rlimit processes = {};
   ASSERT_EQ(::getrlimit(RLIMIT_NPROC, &processes), 0);
-  const size_t wanted = std::min<size_t>({10'000, numbers / 3, processes.rlim_cur / 2, allow_descriptors(20'000, 100)});
+  const size_t wanted = std::min<size_t>(
+      {10'000, numbers / 3, static_cast<size_t>(processes.rlim_cur / 2), allow_descriptors(20'000, 100)});
   make(wanted);
   size_t n = 0;
   for (; n < wanted; ++n) {

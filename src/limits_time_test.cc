@@ -20,13 +20,19 @@ namespace {
 int64_t steps_usec[16];  // By clock.
 }
 
+#ifdef SYS_clock_gettime64
+constexpr long kClockGettime = SYS_clock_gettime64;
+#else
+constexpr long kClockGettime = SYS_clock_gettime;
+#endif
+
 // The C library's, for all of this program.
 extern "C" int clock_gettime(clockid_t id, struct timespec* ts) noexcept {
-  if (::syscall(SYS_clock_gettime, id, ts) < 0) return -1;
+  if (::syscall(kClockGettime, id, ts) < 0) return -1;
   if (id < 0 || id >= 16) return 0;
   const int64_t usec = ts->tv_sec * 1'000'000 + ts->tv_nsec / 1000 + steps_usec[id];
   ts->tv_sec = usec / 1'000'000;
-  ts->tv_nsec = usec % 1'000'000 * 1000;
+  ts->tv_nsec = static_cast<long>(usec % 1'000'000 * 1000);
   return 0;
 }
 
@@ -189,7 +195,7 @@ TEST_F(LimitsOfTime, whatever_way_the_clock_goes_each_timer_elapses_once_and_whe
   for (int round = 0; round < 500; ++round) {
     for (const clockid_t clock : kClocks) step(clock, static_cast<int64_t>(random() % (20 * kHour)) - 9 * kHour);
     for (int i = 0; i < 5; ++i) {
-      Model& model = models[random() % kTimers];
+      Model& model = models[static_cast<size_t>(random() % kTimers)];
       // Hours away from now on either side: a microsecond of the test itself decides nothing.
       const int64_t away = (static_cast<int64_t>(random() % 40) - 20) * kHour + kHour / 2;
       model.time = now_of(model.clock) + static_cast<Usec>(away);

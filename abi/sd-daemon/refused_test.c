@@ -18,6 +18,10 @@ static int ask_special(void) { return sd_is_special(0, NULL); }
 static int say(void) { return sd_notify(0, "READY=1"); }
 static int barrier(void) { return sd_notify_barrier(0, 1000); }
 
+#ifndef SYS_newfstatat
+#define SYS_newfstatat SYS_statx
+#endif
+
 struct Refused {
   const char* name;
   long system_call;
@@ -59,6 +63,10 @@ static void a_system_call_that_is_refused_is_told_by_the_call(void** state) {
 }
 
 int main(void) {
+#ifdef SYS_socketcall
+  (void)puts("skipped: here all calls for sockets are one system call, and a filter can't tell them apart");
+  return 77;
+#endif
   exit_77_without_filters();
   const struct CMUnitTest tests[] = {clean_test(a_system_call_that_is_refused_is_told_by_the_call)};
   return cmocka_run_group_tests(tests, NULL, NULL);
