@@ -84,12 +84,12 @@ wait_for() {
   done
 }
 
-# listens tcp|udp PORT: does a socket of these namespaces wait there?
+# listens tcp|udp PORT [COUNT]: do so many sockets of these namespaces (1) wait there?
 listens() {
   local protocol=$1 port
   port=$(printf '%04X' "$2")
-  awk -v port=":$port" -v state="$([ "$protocol" = tcp ] && echo 0A || echo 07)" \
-    'index($2, port) == length($2) - 4 && $4 == state { found = 1 } END { exit !found }' "/proc/self/net/$protocol"
+  awk -v port=":$port" -v count="${3:-1}" -v state="$([ "$protocol" = tcp ] && echo 0A || echo 07)" \
+    'index($2, port) == length($2) - 4 && $4 == state { found++ } END { exit found < count }' "/proc/self/net/$protocol"
 }
 
 # compile_program NAME: compat-tests/programs/NAME.c, which needs nothing but libc, to $scratch/NAME.
