@@ -4,8 +4,7 @@
 //
 // Invariants under test:
 // 1. The callback runs while the process is a zombie; it is reaped right after, whatever the callback did. A source
-// that
-//    is freed or off before its callback ran leaves the zombie alone.
+//    that is freed or off before its callback ran leaves the zombie alone.
 // 2. A process that is dead before the source is added, or dies while it is off, is still reported.
 // 3. Priorities order children among themselves and against other kinds, SIGCHLD sources included.
 // 4. Nobody else's processes are touched.

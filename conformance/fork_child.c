@@ -4,7 +4,7 @@
 //
 // Invariants under test:
 // 1. In the child every call that would use the loop is -ECHILD; descriptions, userdata and the loop pointer stay
-// readable.
+//    readable.
 // 2. Whatever the child frees or exits with, the parent keeps its epoll set, timers, signals, inotify watches and the
 //    processes that it owns.
 // 3. The child may make loops of its own.

@@ -4,8 +4,7 @@
 //
 // Invariants under test:
 // 1. A source that is switched off with an event, and is on again by the next iteration, gets it; as long as it is
-// limited,
-//    when the limit ends. A sibling that had it does not get it again, whoever else is switched.
+//    limited, when the limit ends. A sibling that had it does not get it again, whoever else is switched.
 // 2. A source whose event waits does not change its priority.
 // Where the reference loses events, hangs or aborts in these cases they run in a forked process.
 #include "loop_recorder.h"

@@ -5,7 +5,7 @@
 // Invariants under test:
 // 1. Masks may hold IN, OUT, RDHUP, PRI, ERR, HUP and ET; anything else is -EINVAL and changes nothing.
 // 2. A pending source loses nothing that becomes ready until it is dispatched, and stays pending when the condition
-// goes.
+//    goes.
 // 3. EPOLLET reports an edge once; set_io_events, also to the same mask, and OFF/ON start afresh; ON to ON does not.
 // 4. get_io_revents is for pending sources; in the callback it is -ENODATA as the events are an argument there.
 #include "loop_recorder.h"

@@ -5,7 +5,7 @@
 // Invariants under test:
 // 1. A source lives while somebody has a reference to it; a source that is not floating keeps its loop alive.
 // 2. A floating source belongs to its loop and goes with it; a reference of the caller's keeps it (and the loop)
-// longer.
+//    longer.
 // 3. Destroy callbacks run exactly once, when the source is really freed.
 // 4. Failed calls and freed loops leave no fd behind.
 #include "loop_recorder.h"

@@ -5,7 +5,7 @@
 // Invariants under test:
 // 1. Until the loop has first looked for events, the current time and the result 1; after that the frozen time and 0.
 // 2. The time changes when a wait (or a prepare that found something pending) has looked for events, at no other
-// moment.
+//    moment.
 // 3. REALTIME, MONOTONIC, BOOTTIME and their ALARM twins are known, the twins have the same time; others -EOPNOTSUPP.
 #include "loop_recorder.h"
 

@@ -8,7 +8,7 @@
 // 2. Inside callbacks the state is PREPARING, RUNNING or EXITING, and no call drives the loop from there.
 // 3. The iteration counts prepares, and after an exit request the exit sources dispatched, nothing else.
 // 4. `wait` that a signal handler interrupts says that a dispatch is due; that dispatch finds nothing and still
-// succeeds.
+//    succeeds.
 #include "loop_recorder.h"
 
 static uint64_t iteration_of(sd_event* loop) {

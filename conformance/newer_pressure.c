@@ -4,7 +4,7 @@
 //
 // Invariants under test:
 // 1. $X_PRESSURE_WATCH rules, and each of its wrong values has its error; the variables of one resource mean nothing to
-// another.
+//    another.
 // 2. A call that fails leaves no descriptor and no source.
 // 3. The settings can be changed until they are written, and never where the variables rule.
 #include "newer_pressure.h"

@@ -5,8 +5,7 @@
 // Invariants under test:
 // 1. Sources that stay ready take turns; none of equal priority starves another one.
 // 2. What keeps a source pending (set_priority, ON to ONESHOT) keeps its place; what clears pending (OFF,
-// set_io_events)
-//    sends it to the end.
+//    set_io_events) sends it to the end.
 // 3. Ties inside one iteration: any order on the reference, the kernel's order and then that of creation on Evenkeel.
 #include "loop_recorder.h"
 

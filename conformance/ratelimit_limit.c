@@ -6,7 +6,7 @@
 // 1. `burst` dispatches within `interval` are let through; one more sends the source offline until the interval, which
 //    began with the first of them, is over. An attempt that is refused counts as an iteration, not as a dispatch.
 // 2. Offline is not off: get_enabled is unchanged, pending stays. The loop sleeps: its fd is quiet until the interval
-// ends.
+//    ends.
 // 3. New parameters, also none, end the limit at once and start the count afresh.
 //
 // Intervals of 10 s stand for "does not end during the test"; lower bounds alone are asserted for those that do end.

@@ -4,8 +4,8 @@
 //
 // Invariants under test:
 // 1. A source that is ready is dispatched by the iteration that notices the end of its limit, with or without a
-// callback
-//    for it. The reference does so without one; with one its iteration ends there, and the next one dispatches.
+//    callback for it. The reference does so without one; with one its iteration ends there, and the next one
+//    dispatches.
 // 2. A source that has to be found ready first is dispatched one iteration later, but for timers of CLOCK_MONOTONIC.
 // 3. Neither that it was off, nor that its descriptor is another one's by now, keeps the loop from going on.
 //

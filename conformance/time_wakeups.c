@@ -11,7 +11,7 @@
 // Invariants under test:
 // 1. Each wake-up is where the windows allow it and not earlier, on each clock for itself: no wake-up is for nothing.
 // 2. There are no more wake-ups than the accuracies ask for, however many timers there are: the last number of each
-// row.
+//    row.
 #include "time_windows.h"
 
 enum { kMost = 1000 };

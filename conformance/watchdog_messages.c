@@ -5,10 +5,9 @@
 // Invariants under test:
 // 1. Without $WATCHDOG_USEC (or with another process' $WATCHDOG_PID) the call does nothing and returns 0.
 // 2. When on, WATCHDOG=1 is sent at once and then again and again while the loop runs, never two within a quarter of
-// the
-//    period; also by a loop that is always busy, and by one that is driven through its fd.
+//    the period; also by a loop that is always busy, and by one that is driven through its fd.
 // 3. The watchdog's timer is no event of the caller's: sd_event_wait and sd_event_run return 0 for it, as for a
-// timeout.
+//    timeout.
 //
 // Periods are short; only lower bounds on the time between messages are asserted.
 #include "loop_recorder.h"

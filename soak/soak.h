@@ -11,8 +11,7 @@
 //  1. After settling `sent - may_be_lost <= received <= sent` for each thing. `may_be_lost` is 0, but for what a source
 //     that is turned OFF is allowed to lose, by its header.
 //  2. All decisions follow from the seed and the number of the round; those of callbacks from the thing's own stream,
-//  so
-//     that one thing's luck is not another one's. Times and what the kernel does first are left to chance.
+//     so that one thing's luck is not another one's. Times and what the kernel does first are left to chance.
 //  3. A thing is a slot of an array, and stays what it is until its callbacks have returned. Nothing here allocates.
 //  4. A fault ends the process with exit code 1, after a line that says what, which thing, seed and round.
 #ifndef EVENKEEL_SOAK_SOAK_H

@@ -7,8 +7,8 @@
 //
 // Invariants:
 //  1. What the caller got wrong (-EINVAL and the like) is said before the descriptor is looked at, with one exception
-//  that
-//     programs may know from the reference: an address that is too short only matters if the socket is of its family.
+//     that programs may know from the reference: an address that is too short only matters if the socket is of its
+//     family.
 //  2. Addresses of the caller are copied before they are read: nothing is known of their alignment.
 //  3. An address that the kernel returned has zeroes behind it, so a path of the full 108 bytes still ends.
 #include <arpa/inet.h>

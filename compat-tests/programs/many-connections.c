@@ -6,11 +6,9 @@
 //
 // 1. All connections are open at the same time: each gets its first byte back before any sends the rest.
 // 2. What is sent on a connection depends on its number and the offset, so that a byte of another one, a lost or a
-// doubled one
-//    is noticed where it comes.
+//    doubled one is noticed where it comes.
 // 3. The client is one process that never blocks in a read or write; the echo is a process a connection, ends with it,
-// and
-//    all of them die with the client.
+//    and all of them die with the client.
 // Exits with 0, or says what went wrong and exits with 1.
 #include <arpa/inet.h>
 #include <err.h>

@@ -11,7 +11,7 @@
 //
 // Invariants:
 //  1. Before each sleep the adapter's prepare callback asks what the connection waits for, and arms an IO and a timer
-//  for it.
+//     for it.
 //  2. What is armed is a request to look, not a promise: a dispatch goes on until the connection has nothing more.
 //  3. Nothing throws through a callback of the loop: what is unexpected ends the process (program.h).
 #include <poll.h>

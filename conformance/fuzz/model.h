@@ -14,8 +14,7 @@
 //  3. When a source is called, none of better priority is enabled and ready: not by its flag, not in the world, of exit
 //     sources not at all. (In the world only if nothing was done since the loop began to look.)
 //  4. What is OFF is not pending (but of a defer source that means nothing). A defer source is pending as long as it is
-//  ON,
-//     a post source from each dispatch of another kind to its own.
+//     ON, a post source from each dispatch of another kind to its own.
 //  5. An iteration is counted for each `prepare` before an exit request, and for each exit source.
 //  6. An IO source is called for something, and for nothing that it did not ask for but errors and hang-ups.
 //  7. A loop is finished when every exit source has been called.

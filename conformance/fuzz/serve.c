@@ -11,8 +11,7 @@
 //  1. On standard output: first the name of the library that calls are bound to, in a line; then for each program the
 //     status of its process, the length of its trace, the trace.
 //  2. A program's process is a child of the runner, its files are in the runner's directory: both are cleared away
-//  after
-//     each program, whatever became of it.
+//     after each program, whatever became of it.
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
 #include <sys/mman.h>

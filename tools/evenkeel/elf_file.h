@@ -8,8 +8,7 @@
 //  2. Read in depth is what could be loaded beside the library: files of the class and machine that this program was
 //     built for. Of others, `kind` is all there is.
 //  3. The dynamic symbols are those that the dynamic linker sees; `linked_in` comes from the symbol table for
-//  debuggers,
-//     which a stripped file does not have.
+//     debuggers, which a stripped file does not have.
 //  4. An ElfFile owns all of its strings; the file is not kept open.
 #ifndef EVENKEEL_TOOLS_EVENKEEL_ELF_FILE_H
 #define EVENKEEL_TOOLS_EVENKEEL_ELF_FILE_H
