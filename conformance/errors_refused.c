@@ -118,9 +118,27 @@ static void what_the_kernel_refuses_is_told_and_changes_nothing(void** state) {
   assert_int_equal(n_wrong, 0);
 }
 
+static int run_loop(void* loop) { return sd_event_run(loop, 0); }
+
+// As under qemu-user, where madvise says that it has done what it is asked for.
+static int fork_where_advice_does_nothing(void* context) {
+  (void)context;
+  if (!refuse(SYS_madvise, 0)) return kNotRefused;
+  sd_event* loop = make_loop();
+  const int r = in_child(run_loop, loop);
+  return r == -ECHILD && sd_event_run(loop, 0) == 0 ? r : kNotUsable;
+}
+static void a_forked_process_is_recognised_where_the_kernel_takes_advice_and_follows_none(void** state) {
+  (void)state;
+  assert_result(in_child(fork_where_advice_does_nothing, NULL), -ECHILD);
+}
+
 int main(void) {
   exit_77_without_pidfds();
   exit_77_without_filters();
-  const struct CMUnitTest tests[] = {clean_test(what_the_kernel_refuses_is_told_and_changes_nothing)};
+  const struct CMUnitTest tests[] = {
+      clean_test(what_the_kernel_refuses_is_told_and_changes_nothing),
+      clean_test(a_forked_process_is_recognised_where_the_kernel_takes_advice_and_follows_none),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -267,7 +267,11 @@ inline int map_wiped_on_fork(size_t size, void** ret) {
   const int saved = errno;
   void* page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   int r = page == MAP_FAILED ? -ENOMEM : 0;
-  if (r == 0 && (fault(Call::kMadvise) < 0 || ::madvise(page, size, MADV_WIPEONFORK) < 0)) {
+  // An emulation of the kernel (qemu-user) takes all advice, and follows none: then it takes one that does not exist
+  // too.
+  constexpr int kNoAdvice = -1;
+  if (r == 0 && (fault(Call::kMadvise) < 0 || ::madvise(page, size, MADV_WIPEONFORK) < 0 ||
+                 ::madvise(page, size, kNoAdvice) >= 0)) {
     r = -EINVAL;
     (void)::munmap(page, size);
   }
