@@ -28,7 +28,7 @@ if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
   target_link_libraries(fuzz-faulty PRIVATE evenkeel_options ${CMAKE_DL_LIBS})
 
   set(fuzz $<TARGET_FILE:fuzz-programs> $<TARGET_FILE:fuzz-serve>)
-  add_test(NAME "fuzz:seeds" COMMAND ${fuzz} $<TARGET_FILE:evenkeel> --seeds 1-8000 --jobs 6)
+  add_test(NAME "fuzz:seeds" COMMAND ${fuzz} $<TARGET_FILE:evenkeel> --seeds 1-4000 --jobs 6)
   add_test(NAME "fuzz:finds_a_fault" COMMAND ${fuzz_dir}/finds_a_fault_test.sh ${fuzz} $<TARGET_FILE:fuzz-faulty>)
   add_test(NAME "fuzz:printed" COMMAND ${fuzz_dir}/printed_test.sh ${fuzz} $<TARGET_FILE:evenkeel>)
   set_tests_properties("fuzz:seeds" "fuzz:finds_a_fault" "fuzz:printed" PROPERTIES
