@@ -8,12 +8,10 @@
 //    mask), a child event `name:CODE:STATUS`; everything else is the plain name. A blank follows each.
 // 3. What happens inside a callback is the probe's `act`, which finds loop and source in the probe.
 // 4. Sources of equal priority that became pending in one iteration are in no order that the reference promises:
-// compare
-//    these with `assert_journal_any_order`, or, where Evenkeel does promise one, with `assert_journal_ties`.
+//    compare these with `assert_journal_any_order`, or, where Evenkeel does promise one, with `assert_journal_ties`.
 // 5. `gather` is one iteration in which whatever is ready becomes pending, and nothing of the test's is dispatched.
-// With
-//    something pending before it, only sources of strictly better priority are sure to become pending: a loop need not
-//    ask the kernel about what could not preempt.
+//    With something pending before it, only sources of strictly better priority are sure to become pending: a loop need
+//    not ask the kernel about what could not preempt.
 //
 // Nothing here looks at the clock to decide a test; `run_until_calls` waits as long as it takes (the runner has the
 // limit).

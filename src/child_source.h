@@ -10,7 +10,7 @@
 //  1. A loop has at most one source for a PID.
 //  2. `gone_`: the process was reaped, or is not ours to wait for; the source never fires again.
 //  3. A source that needs SIGCHLD is on the loop's list of those, and counted in its level's signal queue, while it is
-//  armed.
+//     armed.
 //
 // Owner: the pidfd belongs to the source unless the caller gave it, and the process if the caller says so. Both are
 // kept until the source is freed, which is after its loop if it was floating and has a reference. Forks: a forked child

@@ -9,8 +9,7 @@
 //
 // Invariants:
 //  1. `Less` is a strict weak order of the elements, and does not change for an element while it is in the heap, but
-//  that
-//     an element may become less, which `decreased` is told at once.
+//     that an element may become less, which `decreased` is told at once.
 //  2. A node's `prev_` is its left sibling, or its parent where it is the first child; null for the root.
 //  3. A node that is in no heap has `next_` pointing to itself.
 #pragma once

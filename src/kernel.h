@@ -8,8 +8,7 @@
 //
 // Invariants:
 //  1. Every function returns >= 0 on success and -errno on failure. `errno` is left as it was found: a callback's
-//  caller may
-//     look at its own `errno` after a call of ours.
+//     caller may look at its own `errno` after a call of ours.
 //  2. Every file descriptor that is made here is close-on-exec and greater than 2.
 //  3. With EVENKEEL_FAULTS defined (tests only) each function first asks `fault_hook` whether it shall fail instead.
 //

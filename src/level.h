@@ -13,7 +13,7 @@
 //     `n_armed() > 0`.
 //  2. The pending list is sorted by the iteration in which its sources became pending; ties stand in order of arrival.
 //  3. Each attached source holds one reference on its level. The level of priority 0 lives in `Levels` and is never
-//  freed.
+//     freed.
 //
 // Owner: `Levels` owns the levels; a level owns its signal and inotify queues (as channels). Forks: plain memory.
 #pragma once

@@ -11,10 +11,9 @@
 //
 // Invariants:
 //  1. `asked_in_` is the last iteration in which the kernel was asked about everything. A source that became pending in
-//  or
-//     before it is at least as old as anything of its priority that the kernel still keeps.
+//     or before it is at least as old as anything of its priority that the kernel still keeps.
 //  2. Every call that may run a callback holds a reference on the loop while it does, for the callback may drop the
-//  last.
+//     last.
 //  3. After FINISHED nothing is dispatched any more.
 //
 // Threads: one loop belongs to one thread at a time. Forks: `forked()` is true in every child, and then the caller must

@@ -14,8 +14,7 @@
 //  1. armed == connected and enabled and not rate-limited, and (for exit sources too) `arm()` succeeded.
 //  2. pending implies armed. held implies rate-limited, and that the event's data is kept.
 //  3. A connected source holds a reference on its level and a slot of the loop's registry; one that is not floating
-//  holds a
-//     reference on its loop. A floating one is held by the loop.
+//     holds a reference on its loop. A floating one is held by the loop.
 //  4. A failing operation leaves the source as it was.
 //
 // A callback may free its own source: while `dispatching_` is set the memory stays until the callback has returned, but

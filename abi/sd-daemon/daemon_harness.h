@@ -10,7 +10,7 @@
 //    result, it makes no assertions: a failed one would go on running the other tests in the child.
 // 4. The system's headers are all included here, behind _GNU_SOURCE.
 // 5. Files live in a directory of the test's own, sockets have abstract names with the process ID, ports are the
-// kernel's choice.
+//    kernel's choice.
 #ifndef EVENKEEL_DAEMON_HARNESS_H
 #define EVENKEEL_DAEMON_HARNESS_H
 
