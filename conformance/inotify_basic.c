@@ -8,20 +8,7 @@
 // 3. add_inotify opens the path itself and does not keep the inode pinned after the next iteration; the fd given to
 //    add_inotify_fd stays the caller's.
 // 4. The priority can be changed until the first iteration and then is fixed.
-#include "loop_recorder.h"
-
-static char* dir;
-
-static int begin_dir(void** state) {
-  dir = make_dir();
-  return begin_recorded(state);
-}
-static int end_dir(void** state) {
-  remove_dir(dir);
-  return end_clean(state);
-}
-
-#define dir_test(f) cmocka_unit_test_setup_teardown(f, begin_dir, end_dir)
+#include "inotify_dir.h"
 
 static void bad_arguments_give_the_error_of_the_kernel_or_einval(void** state) {
   (void)state;

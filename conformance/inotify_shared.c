@@ -7,20 +7,7 @@
 // 2. An event that no enabled source wants is dropped: the loop goes back to sleep and the others still work. The
 //    reference hangs inside sd_event_run in these cases, which is why they run in a forked process with a short alarm.
 // 3. A callback may free its own source and its siblings with further events buffered.
-#include "loop_recorder.h"
-
-static char* dir;
-
-static int begin_dir(void** state) {
-  dir = make_dir();
-  return begin_recorded(state);
-}
-static int end_dir(void** state) {
-  remove_dir(dir);
-  return end_clean(state);
-}
-
-#define dir_test(f) cmocka_unit_test_setup_teardown(f, begin_dir, end_dir)
+#include "inotify_dir.h"
 
 // Did the reference hang, and does ours come back with 0? `probe` returns 0 when all is as it should be.
 static void assert_hang_on_reference_only(int (*probe)(void*)) {

@@ -7,20 +7,7 @@
 //    limited, when the limit ends. A sibling that had it does not get it again, whoever else is switched.
 // 2. A source whose event waits does not change its priority.
 // Where the reference loses events, hangs or aborts in these cases they run in a forked process.
-#include "loop_recorder.h"
-
-static char* dir;
-
-static int begin_dir(void** state) {
-  dir = make_dir();
-  return begin_recorded(state);
-}
-static int end_dir(void** state) {
-  remove_dir(dir);
-  return end_clean(state);
-}
-
-#define dir_test(f) cmocka_unit_test_setup_teardown(f, begin_dir, end_dir)
+#include "inotify_dir.h"
 
 static void a_source_that_is_switched_off_and_on_again_while_pending_gets_its_event(void** state) {
   (void)state;
