@@ -151,7 +151,7 @@ static void the_end_of_a_process_is_not_known_before_it_was_looked_for(void** st
   sd_event_unref(loop);
 }
 
-static void a_timer_and_a_descriptor_that_are_found_together_have_one_age(void** state) {
+static void a_timer_that_is_found_together_with_a_descriptor_goes_behind_it(void** state) {
   (void)state;
   sd_event* loop = make_loop();
   int fd = make_eventfd(1);
@@ -159,17 +159,16 @@ static void a_timer_and_a_descriptor_that_are_found_together_have_one_age(void**
   probe_io(loop, &io, fd, EPOLLIN);
   set_enabled(&io, SD_EVENT_ONESHOT);
   dispatch_something_better(loop);
-  // Elapsed after the descriptor became ready, which is what the reference has seen by now.
   probe_time(loop, &timer, CLOCK_MONOTONIC, 1);
   iterate_until_idle(loop);
-  assert_journal(differs_text(kAskedBefore, "io timer ", "timer io "));
+  assert_journal("io timer ");
   free_probe(&io);
   free_probe(&timer);
   close(fd);
   sd_event_unref(loop);
 }
 
-static void what_becomes_ready_during_a_batch_goes_before_those_of_it_that_are_ready_again(void** state) {
+static void what_becomes_ready_during_a_batch_goes_behind_those_of_it_that_are_ready_still(void** state) {
   (void)state;
   sd_event* loop = make_loop();
   int fds[] = {make_eventfd(1), make_eventfd(1), make_eventfd(0)};
@@ -178,8 +177,9 @@ static void what_becomes_ready_during_a_batch_goes_before_those_of_it_that_are_r
   iterate_times(loop, 2);
   raise_eventfd(fds[2]);
   iterate_times(loop, 1);
-  // The reference has asked after the first dispatch, and so knows that the source of it is ready for longer than c is.
-  assert_int_equal(probes[2].calls, differs(kAskedBefore, 0, 1));
+  assert_int_equal(probes[2].calls, 0);
+  iterate_times(loop, 2);
+  assert_int_equal(probes[2].calls, 1);
   journal[0] = 0;
   for (size_t i = 0; i < lengthof(probes); i++) {
     free_probe(&probes[i]);
@@ -227,8 +227,8 @@ int main(void) {
       recorded_test(an_edge_that_comes_while_its_source_is_pending_is_a_second_one),
       recorded_test(a_condition_that_comes_and_goes_meanwhile_is_not_noticed),
       child_test(the_end_of_a_process_is_not_known_before_it_was_looked_for),
-      recorded_test(a_timer_and_a_descriptor_that_are_found_together_have_one_age),
-      recorded_test(what_becomes_ready_during_a_batch_goes_before_those_of_it_that_are_ready_again),
+      recorded_test(a_timer_that_is_found_together_with_a_descriptor_goes_behind_it),
+      recorded_test(what_becomes_ready_during_a_batch_goes_behind_those_of_it_that_are_ready_still),
       recorded_test(the_time_of_an_iteration_that_did_not_ask_is_that_of_the_first_question),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ static void events_that_come_while_pending_are_added_and_none_is_taken_back(void
   sd_event_unref(loop);
 }
 
-static void events_that_come_while_a_one_shot_source_is_pending_are_added(void** state) {
+static void events_that_come_while_a_one_shot_source_is_pending_are_not_added(void** state) {
   (void)state;
   sd_event* loop = make_loop();
   int fds[2];
@@ -86,8 +86,7 @@ static void events_that_come_while_a_one_shot_source_is_pending_are_added(void**
   assert_int_equal(write(fds[1], "x", 1), 1);
   assert_result(sd_event_prepare(loop), 1);
   assert_result(sd_event_source_get_io_revents(a.source, &revents), 0);
-  // The reference's registration has fired, and so reports nothing any more.
-  assert_int_equal(revents, differs(kOneshotThenOn, EPOLLOUT, EPOLLIN | EPOLLOUT));
+  assert_int_equal(revents, EPOLLOUT);
   assert_result(sd_event_dispatch(loop), 1);
   assert_int_equal(a.revents, revents);
   journal[0] = 0;
@@ -206,7 +205,7 @@ static void what_starts_an_edge_triggered_source_afresh(void** state) {
   set_enabled(&a, SD_EVENT_ON);
   assert_int_equal(iterate_until_idle(loop), 0);
   set_enabled(&a, SD_EVENT_ONESHOT);
-  assert_int_equal(iterate_until_idle(loop), 0);
+  assert_int_equal(iterate_until_idle(loop), differs(kEdgeOfOneshot, 0, 1));
   set_enabled(&a, SD_EVENT_OFF);
   set_enabled(&a, SD_EVENT_ON);
   assert_int_equal(iterate_until_idle(loop), 1);
@@ -288,7 +287,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(masks_that_epoll_knows_are_not_all_accepted),
       recorded_test(events_that_come_while_pending_are_added_and_none_is_taken_back),
-      recorded_test(events_that_come_while_a_one_shot_source_is_pending_are_added),
+      recorded_test(events_that_come_while_a_one_shot_source_is_pending_are_not_added),
       recorded_test(a_source_stays_pending_when_its_condition_goes_away),
       recorded_test(in_the_callback_the_source_is_no_longer_pending),
       recorded_test(a_mask_of_0_still_reports_hang_ups_and_errors),

@@ -115,12 +115,18 @@ int ChildSource::move(Level& to) {
   return WatchedSource::move(to);
 }
 
+// The caller may have closed its pidfd, and then the number may be that of another file, or of another process.
+bool ChildSource::has_pidfd() const {
+  if (fd_ < 0) return false;
+  pid_t pid = 0;
+  return owns_fd() || (connected() && pidfd_get_pid(fd_, &pid) >= 0 && pid == pid_);
+}
+
 int ChildSource::wait_for(siginfo_t* info, int options) const {
   *info = {};
-  // Without a loop the caller may have closed its pidfd, and the number may be that of another process by now.
-  if (fd_ >= 0 && !gone_ && connected()) {
+  if (!gone_ && has_pidfd()) {
     const int r = kernel::waitid(P_PIDFD, static_cast<id_t>(fd_), info, options);
-    if (r != -EINVAL && r != -EBADF) return r;  // P_PIDFD is of Linux 5.4; the caller may have closed its pidfd.
+    if (r != -EINVAL && r != -EBADF) return r;  // P_PIDFD is of Linux 5.4.
   }
   return kernel::waitid(P_PID, static_cast<id_t>(pid_), info, options);
 }
@@ -152,25 +158,28 @@ void ChildSource::on_ready(uint32_t events) {
 }
 
 int ChildSource::fire() {
+  const Loop& held_loop = *loop();  // By the dispatch.
   const int r = callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this);
+  if (held_loop.forked()) return r;  // The callback has forked, and the process is a child of the parent.
   reap();
+  // A continuation whose signal was read while the stop before it was pending is still to be told of.
+  if (ListNode<ChildBySignalTag>::linked()) look();
   return r;
 }
 
 void ChildSource::reap() {
-  // The callback may have freed this source, and closed its descriptor; but the zombie keeps its PID until here.
-  if (!is_exit(info_.si_code) || gone_) return;
+  // The callback may have freed this source, and closed its descriptor; but the zombie keeps its PID until here. With
+  // WNOWAIT it stays, and is told of again as long as the source is ON.
+  if (!is_exit(info_.si_code) || gone_ || (options_ & WNOWAIT) != 0) return;
   gone_ = true;
-  if ((options_ & WNOWAIT) == 0) {
-    siginfo_t info = {};
-    (void)wait_for(&info, WEXITED | WNOHANG);
-  }
+  siginfo_t info = {};
+  (void)wait_for(&info, WEXITED | WNOHANG);
   if (armed()) disarm();
 }
 
 int ChildSource::send_signal(int signo, const siginfo_t* info) {
   if (exit_seen()) return -ESRCH;
-  if (fd_ >= 0) {
+  if (has_pidfd()) {
     const int r = kernel::pidfd_send_signal(fd_, signo, info);
     if (r != -ENOSYS) return r;
   }

@@ -82,6 +82,7 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
 
   bool by_signal() const { return fd_ < 0 || (options_ & (WSTOPPED | WCONTINUED)) != 0; }
   void reap();
+  bool has_pidfd() const;
   bool exit_seen() const;
   void end_process();
   int wait_for(siginfo_t* info, int options) const;

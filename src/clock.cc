@@ -134,33 +134,36 @@ Window Clock::window() {
   return window;
 }
 
-void Clock::pend_due(Usec now) {
+// A `not_before` is a lower bound: settled tops alone would tell of a time that has come, but a wrong yes costs little.
+bool Clock::any_due(Usec now) const {
+  const TimeSource* alike = alike_.top();
+  const TimeSource* other = earliest_.top();
+  return (alike && alike->not_before() <= now) || (other && other->not_before() <= now);
+}
+
+bool Clock::pend_due(Usec now, Priority worst) {
   for (;;) {
     TimeSource* timer = first(alike_);
     TimeSource* other = first(earliest_);
     if (!timer || (other && Earlier()(*other, *timer))) timer = other;
-    if (!timer || timer->time() > now || timer->time() == kForever) return;
+    if (!timer || timer->time() > now || timer->time() == kForever) return true;
+    if (timer->priority() > worst) return false;
     erase(*timer);
     timer->pend();
   }
 }
 
 int Clock::program(Window window) {
-  if (window.earliest == kForever) {
-    if (programmed_ == kForever) return 0;
-    const struct itimerspec disarm = {};
-    const int r = kernel::timerfd_settime(fd_, disarm);
-    if (r >= 0) programmed_ = kForever;
-    return r;
-  }
-  const Usec wake = shared_wakeup(window, boot_offset());
-  if (wake == programmed_) return 0;
-  struct itimerspec at = {};
-  at.it_value = to_timespec(wake);
-  if (wake == 0) at.it_value.tv_nsec = 1;  // All zero would disarm.
+  const Usec wake = window.earliest == kForever ? kForever : shared_wakeup(window, boot_offset());
+  if (wake == programmed_ && !fired_) return 0;
+  struct itimerspec at = {};  // All zero disarms.
+  if (wake != kForever) at.it_value = to_timespec(wake);
+  if (wake == 0) at.it_value.tv_nsec = 1;
   const int r = kernel::timerfd_settime(fd_, at);
-  if (r >= 0) programmed_ = wake;
-  return r;
+  if (r < 0) return r;
+  programmed_ = wake;
+  fired_ = false;
+  return 0;
 }
 
 bool Clock::valid() const { return alike_.valid() && earliest_.valid() && latest_.valid(); }
@@ -169,7 +172,7 @@ void Clock::on_ready(uint32_t events) {
   // What is due is found by the clock. The timerfd stays readable until it is programmed again; what it held is no
   // longer of use, so the next `program` sets it whatever the value.
   (void)events;
-  programmed_ = kFired;
+  fired_ = true;
 }
 
 int Clocks::open(Clock& clock, Poller& poller) {

@@ -16,8 +16,8 @@
 //     `alike_` all have the accuracy `accuracy_`.
 //  2. The heaps are ordered by `TimeSource::not_before`, which is at most the timer's time. Who looks at a top settles
 //     it before: its `not_before` is its time then, and so it is the first of all.
-//  3. `programmed_` is what the timerfd holds: kForever when it is disarmed, kFired when it has fired and is readable
-//     still.
+//  3. `programmed_` is what the timerfd holds: kForever when it is disarmed. It may have fired since; then
+//     `fired_` says that it is readable still, and has to be set once more whatever it holds.
 //
 // Owner: `Clocks` owns the five clocks, the timers belong to their sources.
 #pragma once
@@ -73,8 +73,10 @@ class Clock final : public Channel {
   bool has_timers() const { return !alike_.empty() || !earliest_.empty(); }
   Window window();
 
-  // Makes every timer pending whose time has come.
-  void pend_due(Usec now);
+  bool any_due(Usec now) const;
+  // Makes the timers pending whose time has come, by their times, up to the first whose priority is worse than `worst`:
+  // false if there is such a one.
+  bool pend_due(Usec now, Priority worst = INT64_MAX);
 
   // Sets the timerfd for the next wake-up, if it is not set so already.
   int program(Window window);
@@ -86,8 +88,6 @@ class Clock final : public Channel {
  private:
   friend class Clocks;
   friend class LoopCheck;
-
-  static constexpr Usec kFired = kForever - 1;
 
   using ByTime = IntrusiveHeap<TimeSource, EarliestTag, Earlier>;
   using ByEnd = IntrusiveHeap<TimeSource, LatestTag, EndsEarlier>;
@@ -104,6 +104,7 @@ class Clock final : public Channel {
   ByEnd latest_;
   Usec accuracy_ = 0;  // Of those that are alike.
   Usec programmed_ = kForever;
+  bool fired_ = false;
 };
 
 // The clocks that a loop can have, made usable as they are needed.

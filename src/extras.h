@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// What few sources use: a description, a prepare callback, a destroy callback, a rate limit.
+// What few sources use: a description, a prepare callback, a destroy callback, a rate limit, an age.
 //
 // Idea: kept aside, so that a source that has none of them does not pay for them. Made by the first setter that needs
 // it (which is why those can fail with -ENOMEM) and freed with the source.
 //
-// Invariant: the node is in the loop's prepare heap if and only if the source is connected, enabled and has `prepare`.
+// Invariants:
+//  1. The node is in the loop's prepare heap if and only if the source is connected, enabled and has `prepare`.
+//  2. The node is in its level's heap `aged_` if and only if `Source::aged_` says so.
 #pragma once
 
 #include "src/intrusive_heap.h"
@@ -16,7 +18,7 @@ namespace evenkeel {
 
 struct PrepareTag;
 
-struct Extras final : public HeapNode<PrepareTag> {
+struct Extras final : public HeapNode<PrepareTag>, public HeapNode<AgedTag> {
   explicit Extras(Source& owner) : source(owner), rate_limit(owner) {}
 
   Source& source;
@@ -26,6 +28,9 @@ struct Extras final : public HeapNode<PrepareTag> {
   uint64_t prepared_in = 0;  // The iteration whose prepare callback ran last.
   Source::Destroy destroy = nullptr;
   RateLimit rate_limit;
+  uint64_t aged_order = 0;  // Among sources of one age in the level's heap `aged_`: by arrival.
+
+  bool is_prepared() const { return HeapNode<PrepareTag>::in_heap(); }
 };
 
 // Who is to be prepared next: whoever has not been in this iteration, lower priority values first, then the elder

@@ -307,16 +307,16 @@ int InotifySource::arm() {
 void InotifySource::disarm() { level().inotify->disarm(); }
 
 int InotifySource::fire() {
-  dispatched_ = &inode_->queue;
+  InotifyQueue& queue = inode_->queue;
   // The callback may free the last source of the level, and with it what the event was read into.
-  Levels& levels = level().owner();
+  Loop& held_loop = *loop();
   Level& held = level();
-  levels.hold(held);
-  const int r = callback_ ? callback_(this, dispatched_->head(), userdata) : loop()->exit_by_default(*this);
-  // The source may be without its inode and its level by now, and the loop is held by the dispatch alone.
-  dispatched_->done();
-  dispatched_ = nullptr;
-  levels.release(held);
+  held_loop.levels().hold(held);
+  const int r = callback_ ? callback_(this, queue.head(), userdata) : held_loop.exit_by_default(*this);
+  // The source may be without its inode and its level by now, and the loop is held by the dispatch alone. Where the
+  // callback has forked, the child leaves the queue as it is: it is the parent's.
+  if (!held_loop.forked()) queue.done();
+  held_loop.levels().release(held);
   return r;
 }
 

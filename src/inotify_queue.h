@@ -189,9 +189,8 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
 
   char* path_ = nullptr;
   Inode* inode_ = nullptr;
-  Inode* next_inode_ = nullptr;         // While it moves to another level.
-  InotifyQueue* dispatched_ = nullptr;  // Whose head it is in its callback with.
-  uint64_t owed_ = 0;                   // The event that it was turned off with.
+  Inode* next_inode_ = nullptr;  // While it moves to another level.
+  uint64_t owed_ = 0;            // The event that it was turned off with.
   const uint32_t mask_;
   const int add_fd_;  // Only of meaning during `add`.
   const Callback callback_;

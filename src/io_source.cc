@@ -19,11 +19,12 @@ int IoSource::add(Loop& loop, Source** ret, int fd, uint32_t events, Callback ca
 
 void IoSource::on_ready(uint32_t events) {
   if (is_pending()) {
-    revents_ = static_cast<uint16_t>(revents_ | events);
+    // A ONESHOT source is dispatched for what made it pending, and for nothing that came later.
+    if (enabled() == Enabled::kOn) revents_ = static_cast<uint16_t>(revents_ | events);
     return;
   }
   revents_ = static_cast<uint16_t>(events);
-  pend(loop()->reported_again(*this));
+  pend();
 }
 
 int IoSource::fire() { return callback_ ? callback_(this, fd_, revents_, userdata) : loop()->exit_by_default(*this); }
@@ -43,9 +44,13 @@ int IoSource::set_fd(int fd) {
   if (fd == fd_) return 0;
   const int old = fd_;
   if (const int r = change_fd(fd); r < 0) return r;
+  unpend();  // The event was of the old file.
   if (owns_fd()) (void)kernel::close(old);
   return 0;
 }
+
+// Between ON and ONESHOT: the edge is asked for again, so that a level which was reported is reported once more.
+int IoSource::rearm() { return (events_ & EPOLLET) != 0 ? watch(events_) : 0; }
 
 void IoSource::detach(bool forked) {
   (void)forked;

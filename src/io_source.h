@@ -29,6 +29,7 @@ class IoSource final : public WatchedSource {
 
   int arm() override { return watch(events_); }
   void disarm() override { unwatch(); }
+  int rearm() override;
   void on_ready(uint32_t events) override;
   int fire() override;
   void detach(bool forked) override;

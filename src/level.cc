@@ -3,6 +3,7 @@
 // See level.h.
 #include "src/level.h"
 
+#include "src/extras.h"
 #include "src/inotify_queue.h"
 #include "src/poller.h"
 #include "src/signal_queue.h"
@@ -10,14 +11,34 @@
 
 namespace evenkeel {
 
+bool Level::Older::operator()(const Extras& a, const Extras& b) const {
+  if (a.source.pending_since() != b.source.pending_since()) return a.source.pending_since() < b.source.pending_since();
+  return a.aged_order < b.aged_order;
+}
+
+bool Level::is_youngest(const Source& source) {
+  return pending_.empty() || pending_.back()->pending_since() <= source.pending_since();
+}
+
 void Level::insert_pending_by_age(Source& source) {
-  if (pending_.empty()) owner_.pending_.push(*this);
-  Source* before = pending_.back();
-  while (before && before->pending_since() > source.pending_since()) before = pending_.prev(*before);
-  if (before)
-    pending_.insert_after(*before, source);
-  else
-    pending_.push_front(source);
+  count_pending();
+  if (is_youngest(source)) {
+    pending_.push_back(source);
+    return;
+  }
+  source.aged_ = true;
+  source.extras_->aged_order = ++owner_.n_aged_;
+  aged_.push(*source.extras_);
+}
+
+Source* Level::first_aged(Source* of_list) const {
+  Source& aged = aged_.top()->source;
+  return of_list && of_list->pending_since() <= aged.pending_since() ? of_list : &aged;
+}
+
+void Level::erase_aged(Source& source) {
+  source.aged_ = false;
+  aged_.erase(*source.extras_);
 }
 
 void Level::attach_fd(WatchedSource& source, bool edge_triggered) {
@@ -33,6 +54,8 @@ void Level::detach_fd(WatchedSource& source, bool edge_triggered) {
   --n_fds_;
   uncount_armed();
 }
+
+bool Level::has_signals() const { return signals && signals->ListNode<LevelChannelTag>::linked(); }
 
 void Level::attach_channel(Channel& channel) {
   channels_.push_back(channel);

@@ -9,9 +9,12 @@
 // armed level is better than the best pending one, dispatching needs no system call (see loop.h).
 //
 // Invariants:
-//  1. A level is in `pending_` if and only if its list of pending sources is not empty, and in `armed_` if and only if
+//  1. A level is in `Levels::pending_` if and only if a source of it is pending, and in `Levels::armed_` if and only if
 //     `n_armed() > 0`.
-//  2. The pending list is sorted by the iteration in which its sources became pending; ties stand in order of arrival.
+//  2. The list of pending sources is sorted by the iteration in which its sources became pending; ties stand in order
+//  of
+//     arrival. A source that arrives older than the end of the list stands in the heap `aged_` instead, so that no
+//     arrival costs more than O(log n).
 //  3. Each attached source holds one reference on its level. The level of priority 0 lives in `Levels` and is never
 //     freed.
 //
@@ -32,6 +35,8 @@ class Loop;
 class SignalQueue;
 class Source;
 class WatchedSource;
+struct AgedTag;
+struct Extras;
 struct LevelArmedTag;
 struct LevelChannelTag;
 struct LevelPendingTag;
@@ -46,14 +51,13 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
   Levels& owner() const { return owner_; }
   Loop& loop() const { return loop_; }
 
-  // The pending sources, first the one that has been pending longest.
-  List<Source, SourcePendingTag>& pending() { return pending_; }
-  const List<Source, SourcePendingTag>& pending() const { return pending_; }
-  // To the end of the queue; but of one report of the kernel, those that were in the report before it (`again`) stand
-  // behind all others.
-  void push_pending(Source& source, bool again);
-  // Puts a source that was pending at another level where its age belongs.
+  // The source that has been pending longest; null when none is.
+  Source* first_pending() const;
+  void push_pending(Source& source);  // To the end of the queue.
+  // Puts a source whose event is older than its arrival where its age belongs. The source needs its Extras for that,
+  // unless `is_youngest`.
   void insert_pending_by_age(Source& source);
+  bool is_youngest(const Source& source);
   void erase_pending(Source& source);
 
   // What the kernel could wake at this level.
@@ -76,6 +80,7 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
   size_t n_edge_triggered() const { return n_edge_triggered_; }
   List<WatchedSource, WatchLevelTag>& fds() { return fds_; }
   List<Channel, LevelChannelTag>& channels() { return channels_; }
+  bool has_signals() const;  // The signalfd is one of the channels.
 
   // Made when first needed, freed with the level; see signal_queue.h and inotify_queue.h.
   SignalQueue* signals = nullptr;
@@ -93,9 +98,18 @@ class Level final : public HeapNode<LevelPendingTag>, public HeapNode<LevelArmed
   const Priority priority_;
   size_t refs_ = 0;
 
+  struct Older {
+    bool operator()(const Extras& a, const Extras& b) const;
+  };
+
+  void count_pending();
+  void uncount_pending();
+  Source* first_aged(Source* of_list) const;
+  void erase_aged(Source& source);
+
+  size_t n_pending_ = 0;
   List<Source, SourcePendingTag> pending_;
-  Source* first_again_ = nullptr;  // Of meaning while one report is handed out:
-  uint64_t again_in_ = 0;          // that one.
+  IntrusiveHeap<Extras, AgedTag, Older> aged_;
   List<WatchedSource, WatchLevelTag> fds_;
   List<Channel, LevelChannelTag> channels_;
   size_t n_armed_ = 0;
@@ -119,6 +133,7 @@ class Levels {
   }
 
   Level* best_pending() const { return pending_.top(); }
+  size_t n_pending() const { return n_pending_; }
   Level* best_armed() const { return armed_.top(); }
   bool many_armed() const { return armed_.many(); }
 
@@ -131,10 +146,6 @@ class Levels {
       if (priority > bound || (priority == bound && !inclusive) || !visit(*sorted_[i])) return;
     }
   }
-
-  // Between these the kernel's report is handed out; what becomes pending later is no part of it.
-  void begin_report() { ++report_; }
-  void end_report() { ++report_; }
 
   Loop& loop() const { return loop_; }
   bool valid() const { return pending_.valid() && armed_.valid(); }
@@ -153,7 +164,8 @@ class Levels {
 
   Loop& loop_;
   Level normal_;
-  uint64_t report_ = 0;  // Changes with each begin and end.
+  size_t n_pending_ = 0;  // Sources, of all levels.
+  uint64_t n_aged_ = 0;   // How often a source was put into a heap `aged_`.
   // Levels in use, by priority. Programs use a handful; a flat array finds and walks them fastest.
   Array<Level*> sorted_;
   IntrusiveHeap<Level, LevelPendingTag, Better> pending_;

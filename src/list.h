@@ -51,22 +51,16 @@ class List {
  public:
   bool empty() const { return !head_.linked(); }
 
-  T* front() { return at(head_.next_); }
-  const T* front() const { return const_cast<List*>(this)->front(); }
-  T* back() { return at(head_.prev_); }
+  T* front() const { return at(head_.next_); }
+  T* back() const { return at(head_.prev_); }
   T* next(T& element) { return at(static_cast<Node&>(element).next_); }
   T* prev(T& element) { return at(static_cast<Node&>(element).prev_); }
 
   void push_back(T& element) { static_cast<Node&>(element).link_before(head_); }
-  void push_front(T& element) { static_cast<Node&>(element).link_before(*head_.next_); }
-  void insert_before(T& position, T& element) { static_cast<Node&>(element).link_before(static_cast<Node&>(position)); }
-  void insert_after(T& position, T& element) {
-    static_cast<Node&>(element).link_before(*static_cast<Node&>(position).next_);
-  }
   static void erase(T& element) { static_cast<Node&>(element).unlink(); }
 
  private:
-  T* at(Node* node) { return node == &head_ ? nullptr : static_cast<T*>(node); }
+  T* at(Node* node) const { return node == &head_ ? nullptr : static_cast<T*>(node); }
 
   Node head_;
 };

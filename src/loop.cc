@@ -29,6 +29,11 @@ class Hold {
 // virtual machine come late when its host is busy (15 ms were seen), and no answer may be before the wake-up.
 constexpr Usec kCoarseness = 100 * kUsecPerMsec;
 
+// The worst priority that a question about what is better than `bound` (or as good) asks about.
+constexpr Priority worst_asked(Priority bound, bool inclusive) {
+  return inclusive || bound == INT64_MIN ? bound : bound - 1;
+}
+
 Usec read_clock(clockid_t id) {
   struct timespec ts = {};
   (void)kernel::clock_gettime(id, &ts);
@@ -63,32 +68,44 @@ Loop::~Loop() {
   // Only floating sources are left: the others hold a reference. One that somebody has a reference of lives on,
   // unconnected.
   refs_ = 1;
+  state_ = State::kFinished;  // For the destroy callbacks, which may use the loop: nothing is added or run any more.
+  ending_ = true;
+  if (on_free) on_free(on_free_data);
+  on_free = nullptr;
   if (forked()) poller_.abandon();  // Channels that wait for a next source are removed without one.
   poller_.for_each_source([](Source& source) {
     source.disconnect();
-    if (--source.refs_ == 0 && !source.dispatching_) source.finish();
+    if (--source.refs_ == 0 && !source.calling_) source.finish();
   });
-  if (on_free) on_free(on_free_data);
   dispose(profile_);
 }
 
 int Loop::prepare() {
   Hold hold(*this);
-  return begin_iteration();
+  return settle(begin_iteration());
+}
+
+// While another loop sleeps on our descriptor, it has to stand for what the program wants now. Some programs poll it
+// without `prepare`.
+int Loop::settle(int result) {
+  if (lent_ && !forked()) poller_.set_eager(true);
+  return result;
 }
 
 int Loop::begin_iteration() {
+  poller_.set_eager(false);
   if (exit_requested_) return pending_state();
   ++iteration_;
   if (profile_) note_iteration();
   if (!prepares_.empty()) {
     state_ = State::kPreparing;
-    run_prepare_callbacks();
+    if (const int r = run_prepare_callbacks(); r < 0) return r;
     state_ = State::kInitial;
   }
   if (!inotifies_.open_paths().empty()) inotifies_.close_paths();
   if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
-  if (exit_on_idle_ && n_busy_ == 0) exit(0);
+  // With nothing else ON, what is pending are post sources, which may turn something on.
+  if (exit_on_idle_ && n_busy_ == 0 && levels_.n_pending() == 0) exit(0);
   if (exit_requested_) return pending_state();
   if (inotifies_.any_buffered()) inotifies_.distribute();
   if (children_.due()) children_.look();
@@ -112,27 +129,27 @@ int Loop::pending_state() {
   return 1;
 }
 
-void Loop::run_prepare_callbacks() {
+int Loop::run_prepare_callbacks() {
   // A callback may add, enable, disable, reorder and free sources, this one included: who is next is asked each time.
   while (!prepares_.empty() && prepares_.top()->prepared_in < iteration_) {
     Extras& next = *prepares_.top();
     prepares_.erase(next);
     next.prepared_in = iteration_;
     prepares_.push(next);
-    call_handler(next.source, next.prepare);
+    if (const int r = call_handler(next.source, next.prepare); r < 0) return r;
   }
+  return 0;
 }
 
 // Something is pending. Asks only about what could be dispatched before it: nothing, mostly.
 inline int Loop::look_for_better(const Level& best) {
   const Priority bound = best.priority();
   // What became pending since the kernel was asked is not known to be older than what the kernel has for us.
-  const bool inclusive = best.pending().front()->pending_since() > asked_in_;
+  const bool inclusive = best.first_pending()->pending_since() > asked_in_;
   const Level* armed = levels_.best_armed();
   const bool better = armed && (armed->priority() < bound || (inclusive && armed->priority() == bound));
   if (better) return ask_better(bound, inclusive);
-  after_asking();
-  return 0;
+  return after_asking(worst_asked(bound, inclusive));
 }
 
 int Loop::ask_better(Priority bound, bool inclusive) {
@@ -143,16 +160,16 @@ int Loop::ask_better(Priority bound, bool inclusive) {
     n_timers += level.n_timers();
     return true;
   });
-  if (n_fds > 0 && poller_.ask_better(levels_, bound, inclusive) == 0) return ask(0);
-  if (n_timers > 0) pend_due_timers();
-  after_asking();
-  return 0;
+  if (n_fds > 0 && !poller_.ask_better(levels_, bound, inclusive)) return ask(0);
+  // A timer that is not better must not go before what the kernel has of its priority: then everything is asked.
+  const Priority worst = worst_asked(bound, inclusive);
+  if (n_timers > 0 && !pend_due_timers(worst)) return ask(0);
+  return after_asking(worst);
 }
 
 int Loop::ask(Usec timeout) {
   const int r = ask_kernel(timeout);
-  if (r >= 0) after_asking();
-  return r;
+  return r < 0 ? r : after_asking(INT64_MAX);
 }
 
 // Asks the kernel about everything. Calls nobody.
@@ -161,14 +178,14 @@ int Loop::ask_kernel(Usec timeout, bool whole) {
   if (!pressure_writes_.empty()) PressureSource::flush(pressure_writes_);
   const int n = poller_.wait(timeout, levels_.many_armed());
   if (n < 0) return n;
-  asked_before_in_ = asked_in_;
   asked_in_ = iteration_;
   ever_asked_ = true;
   if (!whole || known_times_ == 0) note_wake_up();  // A mere look changes no time that the program may know.
-  if (clocks_.in_use()) pend_due_timers();
-  hand_out(n);
-  if (rest_) fetch_rest(static_cast<size_t>(n), whole);
+  rest_ = poller_.deliver(n);
+  if (rest_) fetch_rest(static_cast<size_t>(n), whole || timer_is_due());
   if (children_.due()) children_.look();
+  // Last, so that among equals an answer that is there goes before the time-out for it.
+  if (clocks_.in_use()) (void)pend_due_timers(INT64_MAX);
   return 0;
 }
 
@@ -181,21 +198,13 @@ inline void Loop::note_wake_up() {
     (void)kernel::clock_gettime(CLOCK_MONOTONIC_COARSE, &awake_);
 }
 
-void Loop::hand_out(int n) {
-  delivering_ = true;
-  levels_.begin_report();
-  rest_ = poller_.deliver(n);
-  levels_.end_report();
-  delivering_ = false;
-}
-
 // More is ready than one call tells, of which `n_seen` events are known. The rest can wait for its turn, unless
 // something of it might go before what is pending: then it has to be known, too.
 void Loop::fetch_rest(size_t n_seen, bool whole) {
   while (rest_ && (whole || !rest_can_wait())) {
     const int n = n_seen < poller_.n_most() ? poller_.more() : 0;
     n_seen += static_cast<size_t>(n > 0 ? n : 0);
-    hand_out(n);
+    rest_ = poller_.deliver(n);
   }
 }
 
@@ -204,7 +213,7 @@ bool Loop::rest_can_wait() {
   const Level* armed = levels_.best_armed();
   if (!best || !armed) return false;
   const Priority bound = best->priority();
-  return armed->priority() >= bound || poller_.ask_better(levels_, bound, false) == 1;
+  return armed->priority() >= bound || poller_.ask_better(levels_, bound, false);
 }
 
 void Loop::look() {
@@ -216,31 +225,46 @@ void Loop::look() {
   if (children_.due()) children_.look();
 }
 
-void Loop::pend_due_timers() {
+bool Loop::pend_due_timers(Priority worst) {
+  bool all = true;
   for (Clock& clock : clocks_) {
     if (!clock.has_timers()) continue;
     Usec time = 0;
     time_now(clock.id(), &time);
-    clock.pend_due(time);
+    all = clock.pend_due(time, worst) && all;
   }
+  return all;
 }
 
-// What goes with every look at the world, whatever was found.
-inline void Loop::after_asking() {
+bool Loop::timer_is_due() {
+  for (Clock& clock : clocks_) {
+    Usec time = 0;
+    if (clock.has_timers() && (time_now(clock.id(), &time), clock.any_due(time))) return true;
+  }
+  return false;
+}
+
+// What goes with every look at the world, whatever was found. `worst` is the worst priority that was asked about.
+inline int Loop::after_asking(Priority worst) {
   if (children_.due()) children_.look();
-  if (rate_limits_.next_end() != kForever || watchdog_.on()) look_at_own_timers();
+  return rate_limits_.next_end() != kForever || watchdog_.on() ? look_at_own_timers(worst) : 0;
 }
 
-void Loop::look_at_own_timers() {
+int Loop::look_at_own_timers(Priority worst) {
   if (rate_limits_.next_end() != kForever) {
-    // Callbacks run in here: nobody may begin an iteration inside of this one.
+    // Callbacks run in here: nobody may begin an iteration inside of this one. One that waits and dispatches by itself,
+    // which it may, leaves another state.
     const State before = state_;
     state_ = State::kArmed;
-    // A timer that comes back, and has elapsed, is due in this look: its clock is the one that told.
-    if (rate_limits_.expire(*this, monotonic_now())) clocks_.monotonic().pend_due(monotonic_now());
+    const int n_called = rate_limits_.expire(*this, monotonic_now());
+    if (n_called < 0) return n_called;
+    limit_ended_ = limit_ended_ || n_called > 0;
     state_ = before;
+    // A timer that comes back, and has elapsed, is due in this look: its clock is the one that told.
+    (void)clocks_.monotonic().pend_due(monotonic_now(), worst);
   }
   if (watchdog_.on()) watchdog_.feed(monotonic_now());
+  return 0;
 }
 
 Window Loop::monotonic_window() const {
@@ -260,7 +284,7 @@ int Loop::program_clocks() {
 
 int Loop::wait(Usec timeout) {
   Hold hold(*this);
-  return sleep(timeout);
+  return settle(sleep(timeout));
 }
 
 int Loop::sleep(Usec timeout) {
@@ -270,23 +294,25 @@ int Loop::sleep(Usec timeout) {
   if (r == -EINTR) return pending_state();  // A signal handler has run; the caller shall see to it.
   state_ = State::kInitial;
   if (r < 0) return r;
-  return exit_requested_ || levels_.best_pending() ? pending_state() : 0;
+  return exit_requested_ || limit_ended_ || levels_.best_pending() ? pending_state() : 0;
 }
 
 int Loop::dispatch() {
   Hold hold(*this);
-  return dispatch_best();
+  poller_.set_eager(false);
+  return settle(dispatch_best());
 }
 
 int Loop::dispatch_best() {
   if (exit_requested_) return dispatch_exit();
-  Level* best = levels_.best_pending();
+  Level* best = limit_ended_ ? nullptr : levels_.best_pending();
+  limit_ended_ = false;
   if (!best) {
     state_ = State::kInitial;
     return 1;
   }
   state_ = State::kRunning;
-  const int r = dispatch_source(*best->pending().front());
+  const int r = dispatch_source(*best->first_pending());
   state_ = State::kInitial;
   return r;
 }
@@ -301,7 +327,7 @@ inline int Loop::dispatch_source(Source& source) {
   const bool wakes_posts = source.wakes_posts();
   if (wakes_posts && !posts_.empty()) pend_posts();
   if (source.enabled_ == Enabled::kOneshot) (void)source.set_enabled(Enabled::kOff);
-  call_source(source);  // `source` may be gone now.
+  if (const int r = call(source, [&] { return source.fire(); }); r < 0) return r;  // `source` may be gone now.
   // A post source that the callback has added or turned on follows this dispatch, too.
   if (wakes_posts && !posts_.empty()) pend_posts();
   return 1;
@@ -311,20 +337,22 @@ void Loop::pend_posts() {
   for (PostSource* post = posts_.front(); post; post = posts_.next(*post)) post->pend();
 }
 
-inline void Loop::call_source(Source& source) {
-  source.dispatching_ = true;
-  const int r = source.fire();
-  source.dispatching_ = false;
-  if (r < 0) failed(source, r);
-  if (source.refs_ == 0) source.finish();
+// A callback may free its source, fork, and wait for events of this loop, in which the same source may be called again.
+template <typename Callback>
+inline int Loop::call(Source& source, Callback callback) {
+  const bool outer = source.calling_;
+  source.calling_ = true;
+  const int r = callback();
+  source.calling_ = outer;
+  if (r < 0 && !forked()) failed(source, r);
+  if (source.refs_ == 0 && !outer) source.finish();
+  if (!forked()) return 0;
+  poller_.abandon();
+  return -ECHILD;
 }
 
-void Loop::call_handler(Source& source, Source::Handler handler) {
-  source.dispatching_ = true;
-  const int r = handler(&source, source.userdata);
-  source.dispatching_ = false;
-  if (r < 0) failed(source, r);
-  if (source.refs_ == 0) source.finish();
+int Loop::call_handler(Source& source, Source::Handler handler) {
+  return call(source, [&] { return handler(&source, source.userdata); });
 }
 
 void Loop::failed(Source& source, int error) {
@@ -342,14 +370,14 @@ int Loop::dispatch_exit() {
   state_ = State::kExiting;
   if (source.enabled_ == Enabled::kOneshot) (void)source.set_enabled(Enabled::kOff);
   pend_posts();  // Nothing will dispatch them any more, but they are said to be pending.
-  call_source(source);
+  const int r = call(source, [&] { return source.fire(); });
   state_ = State::kInitial;
-  return 1;
+  return r < 0 ? r : 1;
 }
 
 int Loop::run(Usec timeout) {
   Hold hold(*this);
-  return iterate(timeout);
+  return settle(iterate(timeout));
 }
 
 int Loop::iterate(Usec timeout) {
@@ -376,8 +404,10 @@ void Loop::exit(int code) {
 int Loop::lend_fd() {
   if (!lent_) poller_.for_each_source([](Source& source) { source.loop_lent(); });
   lent_ = true;
-  poller_.flush();  // From now on others look at it, too.
-  return poller_.fd();
+  // From now on others look at it, too.
+  if (state_ == State::kInitial || state_ == State::kArmed || state_ == State::kPending) poller_.set_eager(true);
+  poller_.flush();
+  return poller_.lend();
 }
 
 int Loop::exit_by_default(const Source& source) {

@@ -53,6 +53,7 @@ class Loop : public MadeHere {
   bool forked() const { return !Process::is(process_); }
   State state() const { return state_; }
   bool finished() const { return state_ == State::kFinished; }
+  bool ending() const { return ending_; }
   uint64_t iteration() const { return iteration_; }
 
   // The steps of an iteration; each needs the state that the step before it left. Results as in the C ABI.
@@ -101,15 +102,11 @@ class Loop : public MadeHere {
   Exits& exits() { return exits_; }
   PressureWrites& pressure_writes() { return pressure_writes_; }
   uint64_t next_id() { return next_id_++; }
-  // Whether a source that becomes pending now was in the kernel's report before this one, too. It has had its turn
-  // since; what was not is older than it, although epoll reports what stays ready first.
-  bool reported_again(const Source& source) const {
-    return delivering_ && asked_before_in_ > 0 && source.pending_since() >= asked_before_in_;
-  }
   void count_busy(const Source& source, int change);
 
-  // Calls a callback of a source outside its dispatch, with all that follows from its result.
-  void call_handler(Source& source, Source::Handler handler);
+  // Calls a callback of a source outside its dispatch, with all that follows from its result. -ECHILD where the
+  // callback has forked, and this is the child: then nothing of the loop may be touched any more.
+  [[nodiscard]] int call_handler(Source& source, Source::Handler handler);
   // A callback of the source failed with `error`.
   void failed(Source& source, int error);
   // What a source does that has no callback.
@@ -137,7 +134,7 @@ class Loop : public MadeHere {
   int dispatch_best();
   int iterate(Usec timeout);
 
-  void run_prepare_callbacks();
+  int run_prepare_callbacks();
   int look_for_better(const Level& best);
   int ask_better(Priority bound, bool inclusive);
   int time_now(clockid_t id, Usec* ret);
@@ -145,19 +142,23 @@ class Loop : public MadeHere {
   int ask(Usec timeout);
   int ask_kernel(Usec timeout, bool whole = false);
   void note_wake_up();
-  void hand_out(int n);
   [[gnu::noinline]] void fetch_rest(size_t n_seen, bool whole);
   bool rest_can_wait();
-  void pend_due_timers();
-  void after_asking();
-  void look_at_own_timers();
+  // Timers that are due become pending, but none that is worse than `worst`: false if there is such a one.
+  bool pend_due_timers(Priority worst);
+  bool timer_is_due();
+  int after_asking(Priority worst);
+  int look_at_own_timers(Priority worst);
   Window monotonic_window() const;
   int program_clocks();
   [[gnu::noinline]] void note_iteration();
   [[gnu::noinline]] bool admitted(RateLimit& limit);
   int dispatch_source(Source& source);
   int dispatch_exit();
-  void call_source(Source& source);
+  template <typename Callback>
+  int call(Source& source, Callback callback);
+  // Nothing is to be put off any more, if another loop may sleep on the descriptor of this one now.
+  int settle(int result);
   void pend_posts();
   void release_exit_signal(Source*& source);
   int pending_state();
@@ -166,20 +167,20 @@ class Loop : public MadeHere {
   State state_ = State::kInitial;
   bool exit_requested_ = false;
   bool exit_on_idle_ = false;
-  bool lent_ = false;  // The descriptor is known outside.
+  bool ending_ = false;  // The last reference is gone; destroy callbacks may run still.
+  bool lent_ = false;    // The descriptor is known outside.
   bool ever_asked_ = false;
   // Which of `monotonic_` and `realtime_and_boottime_` are of this iteration. They are read when they are asked for;
   // but once a program has asked, at each wake-up. Until then the coarse clock tells by when the loop was awake.
   static constexpr uint8_t kMonotonicKnown = 1, kRealtimeKnown = 2, kBoottimeKnown = 4, kAwakeKnown = 8;
   uint8_t known_times_ = 0;
   bool time_wanted_ = false;
-  bool delivering_ = false;  // The kernel's report is being handed out.
-  bool rest_ = false;        // It may have had more to tell than was taken.
+  bool limit_ended_ = false;  // A callback for the end of a rate limit ran: that was this iteration's dispatch.
+  bool rest_ = false;         // The kernel's report may have had more to tell than was taken.
   int exit_code_ = 0;
   uint64_t process_ = 0;
   uint64_t iteration_ = 0;
   uint64_t asked_in_ = 0;
-  uint64_t asked_before_in_ = 0;  // The ask before that one.
   uint64_t next_id_ = 1;
   uint64_t n_busy_ = 0;
   Usec monotonic_ = 0;
@@ -204,10 +205,10 @@ class Loop : public MadeHere {
 
 // --- Parts of every dispatch, which are not to cost calls. ---
 
-inline void Source::pend(bool again) {
+inline void Source::pend() {
   if (is_pending()) return;
   pending_since_ = loop()->iteration();
-  level_->push_pending(*this, again);
+  level_->push_pending(*this);
 }
 
 inline void Source::unpend(bool dispatched) {

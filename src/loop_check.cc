@@ -72,16 +72,27 @@ class LoopCheck {
         if (Poller::is_source(poller.slots_[j])) HOLDS(Poller::to_source(poller.slots_[j])->id_ != source.id_);
     }
     HOLDS(n_taken == poller.n_sources_);
+    size_t n_channels = 0;
+    for (size_t i = 0; i < poller.slots_.size(); ++i) {
+      if (!Poller::is_channel(poller.slots_[i])) continue;
+      const Channel& channel = *Poller::to_channel(poller.slots_[i]);
+      ++n_channels;
+      HOLDS(channel.slot_ == i && channel.fd() > 2);
+      HOLDS(poller.owners_[static_cast<size_t>(channel.fd())] == channel.registration_);
+    }
+    HOLDS(poller.n_channels_ == n_channels);
+    n_taken += n_channels;
     size_t n_free = 0;
     for (size_t slot = poller.free_slot_; slot != SIZE_MAX; ++n_free) {
       if (!HOLDS(slot < poller.slots_.size() && n_free < poller.slots_.size())) return;
-      if (!HOLDS(!Poller::is_source(poller.slots_[slot]))) return;
-      const size_t next = poller.slots_[slot] >> 1U;
-      slot = next == (SIZE_MAX >> 1U) ? SIZE_MAX : next;
+      if (!HOLDS((poller.slots_[slot] & Poller::kKinds) == Poller::kFree)) return;
+      const size_t next = poller.slots_[slot] >> 2U;
+      slot = next == (SIZE_MAX >> 2U) ? SIZE_MAX : next;
     }
     HOLDS(n_free + n_taken == poller.slots_.size());
-    // A wait must not have to allocate.
-    HOLDS(poller.events_.capacity() >= (n_taken < Poller::kMostEvents ? n_taken : Poller::kMostEvents));
+    // Neither a wait nor a question must have to allocate, and an answer has to fit into a report.
+    const size_t at_once = n_taken < Poller::kMostEvents ? n_taken : Poller::kMostEvents;
+    HOLDS(poller.polled_.capacity() >= at_once && poller.events_.capacity() >= poller.polled_.capacity());
   }
 
   void check_stale() {
@@ -93,7 +104,6 @@ class LoopCheck {
     HOLDS(n == count_sources(
                    [](Source& source) { return source.watched() && source.watched()->ListNode<StaleTag>::linked(); }));
     if (poller.eager_) HOLDS(n == 0);
-    HOLDS(poller.n_channels_ == walk(poller.channels_, [&](Channel& channel) { HOLDS(channel.fd() > 2); }));
   }
 
   void check_source(Source& source) {
@@ -105,7 +115,8 @@ class LoopCheck {
     const Extras* extras = source.extras_;
     HOLDS(source.limited_ == (extras && extras->rate_limit.in_heap()));
     const bool prepared = extras && extras->prepare && source.enabled_ != Enabled::kOff && !source.limited_;
-    HOLDS(prepared == (extras && extras->in_heap()));
+    HOLDS(prepared == (extras && extras->is_prepared()));
+    HOLDS(source.aged_ == (extras && extras->HeapNode<AgedTag>::in_heap()));
     if (extras) HOLDS(&extras->source == &source && extras->prepared_in <= loop_.iteration_);
     if (WatchedSource* watched = source.watched()) check_watched(*watched);
     check_kind(source);
@@ -115,6 +126,7 @@ class LoopCheck {
     const bool linked = source.ListNode<WatchLevelTag>::linked();
     if (linked) HOLDS(source.armed() && source.fd_ >= 0);
     HOLDS(linked == (source.wanted_ != 0));
+    HOLDS(source.registered_ == 0 || source.registration_ != 0);
     if (source.wanted_ != source.registered_) HOLDS(source.ListNode<StaleTag>::linked());
   }
 
@@ -193,11 +205,17 @@ class LoopCheck {
     HOLDS(level.refs_ == n_sources || (running_ && level.refs_ == n_sources + 1));
 
     uint64_t since = 0;
-    const size_t n_pending = walk(level.pending_, [&](Source& source) {
-      HOLDS(here(source) && source.pending_since_ >= since);
+    size_t n_pending = walk(level.pending_, [&](Source& source) {
+      HOLDS(here(source) && !source.aged_ && source.pending_since_ >= since);
       since = source.pending_since_;
     });
+    level.aged_.for_each([&](Extras& extras) {
+      HOLDS(here(extras.source) && extras.source.aged_);
+      ++n_pending;
+    });
+    HOLDS(level.aged_.valid());
     HOLDS(n_pending == count_sources([&](Source& source) { return here(source) && source.is_pending(); }));
+    HOLDS(n_pending == level.n_pending_);
     HOLDS((n_pending > 0) == level.HeapNode<LevelPendingTag>::in_heap());
 
     size_t n_edges = 0;
@@ -250,10 +268,10 @@ class LoopCheck {
     size_t n_armed = 0;
     loop_.poller_.for_each_source([&](Source& source) {
       if (source.level_ != &level || source.kind() != Kind::kInotify) return;
-      n_recipients += source.has_event() || static_cast<InotifySource&>(source).dispatched_ == &queue;
+      n_recipients += source.has_event();
       n_armed += source.armed_;
     });
-    // The one that is in its callback may be freed already.
+    // And the one that is in its callback, which may be freed already.
     HOLDS(queue.n_recipients_ == n_recipients || (running_ && queue.n_recipients_ == n_recipients + 1));
     const bool put_off = queue.ListNode<InotifyBufferedTag>::linked();
     if (queue.n_recipients_ == 0) HOLDS(put_off == (queue.position_ < queue.filled_));
@@ -299,7 +317,7 @@ class LoopCheck {
     n = 0;
     HOLDS(loop_.prepares_.valid());
     loop_.prepares_.for_each([&](Extras&) { ++n; });
-    HOLDS(n == count_sources([](Source& source) { return source.extras_ && source.extras_->in_heap(); }));
+    HOLDS(n == count_sources([](Source& source) { return source.extras_ && source.extras_->is_prepared(); }));
     n = 0;
     HOLDS(loop_.exits_.valid());
     loop_.exits_.for_each([&](ExitSource&) { ++n; });
@@ -322,8 +340,9 @@ class LoopCheck {
       const SignalSource* source = loop_.signals_.find(signo);
       if (source) HOLDS(source->connected() && source->signo() == signo);
     }
+    HOLDS(loop_.levels_.n_pending() == count_sources([](Source& source) { return source.is_pending(); }));
     HOLDS(loop_.refs_ >= count_sources([](Source& source) { return !source.floating_; }));
-    HOLDS(loop_.asked_in_ <= loop_.iteration_ && loop_.asked_before_in_ <= loop_.asked_in_);
+    HOLDS(loop_.asked_in_ <= loop_.iteration_);
   }
 
   Loop& loop_;

@@ -285,8 +285,8 @@ TEST_F(LoopDispatch, a_loop_that_exits_when_idle_ends_when_only_posts_and_exit_s
       add_defer(handler([n = 0](Source* self) mutable { return ++n < 2 ? self->set_enabled(Enabled::kOneshot) : 0; })));
   EXPECT_NE(twice, nullptr);
   EXPECT_EQ(loop_->run_until_finished(), 0);
-  // The post source is not dispatched for the last of the defers: the exit comes first.
-  EXPECT_EQ(said_, "pe");
+  // The post source follows the last of the defers, too: it might have turned something on.
+  EXPECT_EQ(said_, "ppe");
 }
 
 TEST_F(LoopDispatch, a_rate_limited_source_keeps_a_loop_that_exits_when_idle) {
@@ -350,10 +350,12 @@ TEST_F(LoopDispatch, a_failing_callback_turns_its_source_off) {
 // --- The kernel fails ---
 
 TEST_F(LoopDispatch, a_kernel_that_can_not_be_asked_is_an_error_of_the_iteration_and_not_of_the_sources) {
-  Source* better = keep(add_io(event_fd().fd(), say("b"), -1, EPOLLIN | EPOLLET));
+  test::EventFd& edge = event_fd();  // What makes the loop ask epoll before `e`.
+  Source* better = keep(add_io(edge.fd(), say("b"), -1, EPOLLIN | EPOLLET));
   keep(add_defer(say("d")));
   keep(add_defer(say("e")));
   run(1);
+  edge.set();
   test::Faults faults;
   for (const int error : {-EFAULT, -EINVAL}) {
     faults.fail(Call::kEpollWait, error);
@@ -362,8 +364,8 @@ TEST_F(LoopDispatch, a_kernel_that_can_not_be_asked_is_an_error_of_the_iteration
   }
   faults.fail(Call::kEpollWait, -EINVAL);
   EXPECT_EQ(loop_->run_until_finished(), -EINVAL);
-  EXPECT_EQ(loop_->run(0), 1);
-  EXPECT_EQ(said_, "de");
+  run(2);
+  EXPECT_EQ(said_, "dbe");
   EXPECT_EQ(better->enabled(), Enabled::kOn);
   EXPECT_FALSE(loop_->exit_requested());
   EXPECT_TRUE(loop_->check_invariants());

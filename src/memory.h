@@ -76,6 +76,8 @@ class Array {
     ::memmove(items_ + at, items_ + at + 1, (size_ - at) * sizeof(T));
   }
 
+  void clear() { size_ = 0; }
+
   T& operator[](size_t i) { return items_[i]; }
   const T& operator[](size_t i) const { return items_[i]; }
   T* data() { return items_; }

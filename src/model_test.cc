@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <random>
 #include <sstream>
@@ -116,24 +117,46 @@ class Program {
   // same when the first of it became pending after the kernel was last asked about everything.
   void ask() {
     const std::vector<Entry*> first = first_ones();
-    const uint64_t group = ++last_group_;
-    if (first.empty()) {
-      for (const auto& entry : entries_)
-        if (entry->watched() && entry->on() && entry->ready) push(*entry, group);
-      asked_in_ = loop_->iteration() + 1;
-      return;
-    }
+    if (first.empty()) return ask_everything();
     const Priority bound = first.front()->priority;
     const bool inclusive = first.front()->since > asked_in_;
     const auto asked = [&](const Entry& entry) {
       return entry.on() && (entry.priority < bound || (inclusive && entry.priority == bound));
     };
+    // Of two that are new at one priority, only the whole question tells which was first.
+    std::map<Priority, int> n_fresh;
+    for (const auto& entry : entries_)
+      if (entry->sort == Sort::kIo && entry->ready && entry->since == 0 && asked(*entry)) ++n_fresh[entry->priority];
+    for (const auto& [priority, n] : n_fresh)
+      if (n > 1) return ask_everything();
+    for (const auto& entry : entries_)
+      if (entry->sort == Sort::kIo && entry->ready && asked(*entry)) push(*entry, ++last_group_);
+    // The clock is looked at where a timer could go first. One that is due and could not go first must not overtake
+    // what the kernel has.
     bool timers = false;
-    for (const auto& entry : entries_) timers = timers || (entry->sort == Sort::kTime && asked(*entry));
+    bool others = false;
     for (const auto& entry : entries_) {
-      if (entry->sort == Sort::kIo && entry->ready && asked(*entry)) push(*entry, group);
-      // The clock tells about all timers at once.
-      if (entry->sort == Sort::kTime && entry->ready && entry->on() && timers) push(*entry, group);
+      if (entry->sort != Sort::kTime) continue;
+      timers = timers || asked(*entry);
+      others = others || (entry->on() && entry->ready && entry->since == 0 && !asked(*entry));
+    }
+    if (timers && others) return ask_everything();
+    push_due_timers(bound, inclusive);
+  }
+
+  void ask_everything() {
+    const uint64_t group = ++last_group_;
+    for (const auto& entry : entries_)
+      if (entry->sort == Sort::kIo && entry->on() && entry->ready) push(*entry, group);
+    push_due_timers(INT64_MAX, true);
+    asked_in_ = loop_->iteration() + 1;
+  }
+
+  void push_due_timers(Priority bound, bool inclusive) {
+    const uint64_t group = ++last_group_;
+    for (const auto& entry : entries_) {
+      const bool asked = entry->priority < bound || (inclusive && entry->priority == bound);
+      if (entry->sort == Sort::kTime && entry->on() && entry->ready && asked) push(*entry, group);
     }
   }
 

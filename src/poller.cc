@@ -9,18 +9,6 @@
 
 namespace evenkeel {
 
-namespace {
-
-// Bit 63 tells channels, whose handle is their address, from sources, whose handle is slot and registration.
-constexpr uint64_t kChannelBit = uint64_t{1} << 63U;
-constexpr uint32_t kRegistrationMask = 0x7FFFFFFFU;
-
-}  // namespace
-
-uint64_t Poller::handle(const WatchedSource& source) { return uint64_t{source.registration_} << 32U | source.slot(); }
-
-uint64_t Poller::handle(const Channel& channel) { return kChannelBit | reinterpret_cast<uintptr_t>(&channel); }
-
 int Poller::open() {
   if (!events_.reserve(1)) return -ENOMEM;
   epoll_ = kernel::epoll_create();
@@ -29,31 +17,57 @@ int Poller::open() {
 
 Poller::~Poller() {
   if (epoll_ >= 0) (void)kernel::close(epoll_);
+  if (lent_ >= 0 && lent_ != epoll_) (void)kernel::close(lent_);
+}
+
+int Poller::lend() {
+  if (lent_ >= 0) return lent_;
+  const int lent = kernel::epoll_create();
+  if (lent < 0 || kernel::epoll_ctl(lent, EPOLL_CTL_ADD, epoll_, EPOLLIN, 0) < 0) {
+    if (lent >= 0) (void)kernel::close(lent);
+    return lent_ = epoll_;  // Short of something: then who watches the loop loses it when the set is made anew.
+  }
+  return lent_ = lent;
 }
 
 bool Poller::reserve_slot() {
-  // A place in the registry and one in the buffer of events: a wait must not have to allocate.
-  const size_t n = n_sources_ + 8;
-  return slots_.reserve(slots_.size() + 1) && events_.reserve(n < kMostEvents ? n : kMostEvents);
+  // A place in the registry, and places in the buffers: neither a wait nor a question must have to allocate.
+  const size_t n = n_most() + 8;
+  const size_t at_once = n < kMostEvents ? n : kMostEvents;
+  return slots_.reserve(slots_.size() + 1) && events_.reserve(at_once) && polled_.reserve(at_once);
+}
+
+bool Poller::reserve_owner(int fd) {
+  const size_t n = static_cast<size_t>(fd) + 1;
+  if (!owners_.reserve(n)) return false;
+  while (owners_.size() < n) owners_.push_back(0);
+  return true;
+}
+
+uint32_t Poller::take(uintptr_t entry) {
+  if (free_slot_ == SIZE_MAX) {
+    slots_.push_back(entry);
+    return static_cast<uint32_t>(slots_.size() - 1);
+  }
+  const size_t slot = free_slot_;
+  const size_t next = slots_[slot] >> 2U;
+  free_slot_ = next == (SIZE_MAX >> 2U) ? SIZE_MAX : next;
+  slots_[slot] = entry;
+  return static_cast<uint32_t>(slot);
+}
+
+void Poller::release(uint32_t slot) {
+  slots_[slot] = free_slot_ << 2U | kFree;
+  free_slot_ = slot;
 }
 
 void Poller::take_slot(Source& source) {
-  const auto entry = reinterpret_cast<uintptr_t>(&source);
-  if (free_slot_ == SIZE_MAX) {
-    source.slot_ = static_cast<uint32_t>(slots_.size());
-    slots_.push_back(entry);
-  } else {
-    source.slot_ = static_cast<uint32_t>(free_slot_);
-    const size_t next = slots_[free_slot_] >> 1U;
-    slots_[free_slot_] = entry;
-    free_slot_ = next == (SIZE_MAX >> 1U) ? SIZE_MAX : next;
-  }
+  source.slot_ = take(reinterpret_cast<uintptr_t>(&source));
   ++n_sources_;
 }
 
 void Poller::release_slot(Source& source) {
-  slots_[source.slot_] = free_slot_ << 1U | 1U;
-  free_slot_ = source.slot_;
+  release(source.slot_);
   --n_sources_;
 }
 
@@ -61,13 +75,34 @@ int Poller::control(int op, WatchedSource& source, int fd, uint32_t events) {
   return abandoned_ ? 0 : kernel::epoll_ctl(epoll_, op, fd, events, handle(source));
 }
 
+bool Poller::owns(const WatchedSource& source) const {
+  const auto fd = static_cast<size_t>(source.fd_);
+  return fd < owners_.size() && owners_[fd] == source.registration_;
+}
+
 int Poller::add(WatchedSource& source, int fd, uint32_t events) {
+  if (fd == lent_ || fd == epoll_) return -EINVAL;  // The loop would watch itself.
+  if (!reserve_owner(fd)) return -ENOMEM;
   const uint32_t before = source.registration_;
-  last_registration_ = (last_registration_ + 1) & kRegistrationMask;
-  source.registration_ = last_registration_;
+  source.registration_ = next_registration();
   const int r = control(EPOLL_CTL_ADD, source, fd, events);
-  if (r < 0) source.registration_ = before;
+  if (r < 0)
+    source.registration_ = before;
+  else
+    owners_[static_cast<size_t>(fd)] = source.registration_;
   return r;
+}
+
+// -ENOENT as well where the number has become that of another source's descriptor.
+int Poller::modify(WatchedSource& source, uint32_t events) {
+  return owns(source) ? control(EPOLL_CTL_MOD, source, source.fd_, events) : -ENOENT;
+}
+
+void Poller::remove(int fd, uint32_t registration) {
+  const auto number = static_cast<size_t>(fd);
+  if (number >= owners_.size() || owners_[number] != registration) return;
+  if (!abandoned_) (void)kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, 0, 0);
+  owners_[number] = 0;
 }
 
 int Poller::watch(WatchedSource& source, uint32_t events) {
@@ -80,7 +115,7 @@ int Poller::watch(WatchedSource& source, uint32_t events) {
       source.wanted_ = mask;
       return 0;
     }
-    const int r = control(EPOLL_CTL_MOD, source, source.fd_, mask);
+    const int r = modify(source, mask);
     if (r >= 0) {
       source.ListNode<StaleTag>::unlink();
       source.wanted_ = source.registered_ = mask;
@@ -105,7 +140,7 @@ void Poller::unwatch(WatchedSource& source) {
 
 void Poller::forget(WatchedSource& source) {
   source.ListNode<StaleTag>::unlink();
-  if (source.registered_ != 0) (void)control(EPOLL_CTL_DEL, source, source.fd_, 0);
+  if (source.registered_ != 0) remove(source.fd_, source.registration_);
   source.wanted_ = source.registered_ = 0;
 }
 
@@ -116,12 +151,13 @@ int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
   source.ListNode<StaleTag>::unlink();
   flush();
   const uint32_t mask = events | EPOLLERR;
+  const uint32_t old = source.registration_;
   const int r = add(source, fd, mask);
   if (r < 0) {
     if (stale) stale_.push_back(source);
     return r;
   }
-  forget(source);
+  remove(source.fd_, old);
   source.wanted_ = source.registered_ = mask;
   return 0;
 }
@@ -130,11 +166,11 @@ void Poller::flush_stale() {
   while (WatchedSource* source = stale_.front()) {
     source->ListNode<StaleTag>::unlink();
     if (source->wanted_ == 0) {
-      (void)control(EPOLL_CTL_DEL, *source, source->fd_, 0);
+      remove(source->fd_, source->registration_);
       source->registered_ = 0;
       continue;
     }
-    int r = control(EPOLL_CTL_MOD, *source, source->fd_, source->wanted_);
+    int r = modify(*source, source->wanted_);
     if (r == -ENOENT) r = add(*source, source->fd_, source->wanted_);
     source->registered_ = r < 0 ? EventMask() : source->wanted_;
     // The descriptor was closed while the source was OFF, and it is ON again: as it could not be watched, it is OFF.
@@ -143,21 +179,28 @@ void Poller::flush_stale() {
 }
 
 int Poller::add_channel(Channel& channel) {
-  if (!events_.reserve(events_.size() + 8)) return -ENOMEM;
+  if (!reserve_slot() || !reserve_owner(channel.fd_)) return -ENOMEM;
   flush();  // The number may be that of a descriptor which was watched, and is to be removed.
+  channel.slot_ = take(reinterpret_cast<uintptr_t>(&channel) | kChannel);
+  channel.registration_ = next_registration();
   const int r = kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, EPOLLIN, handle(channel));
-  if (r < 0) return r;
-  channels_.push_back(channel);
+  if (r < 0) {
+    release(channel.slot_);
+    channel.slot_ = UINT32_MAX;
+    return r;
+  }
+  owners_[static_cast<size_t>(channel.fd_)] = channel.registration_;
   ++n_channels_;
-  return r;
+  return 0;
 }
 
 void Poller::remove_channel(Channel& channel) {
-  if (!channel.ListNode<ChannelTag>::linked()) return;
-  channel.ListNode<ChannelTag>::unlink();
-  --n_channels_;
+  if (channel.slot_ == UINT32_MAX) return;
   // Closing would not do: a forked child may hold a duplicate, and the registration would go on.
-  if (!abandoned_) (void)kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, channel.fd_, 0, 0);
+  remove(channel.fd_, channel.registration_);
+  release(channel.slot_);
+  channel.slot_ = UINT32_MAX;
+  --n_channels_;
 }
 
 int Poller::collect_exactly(Usec timeout) {
@@ -179,13 +222,13 @@ int Poller::collect(Usec timeout) {
 }
 
 void Poller::deliver_one(uint64_t handle, uint32_t events) {
-  if ((handle & kChannelBit) != 0) {
-    reinterpret_cast<Channel*>(static_cast<uintptr_t>(handle & ~kChannelBit))->on_ready(events);
-    return;
-  }
   const size_t slot = handle & UINT32_MAX;
-  if (slot < slots_.size() && is_source(slots_[slot])) {
-    WatchedSource* source = to_source(slots_[slot])->watched();
+  const uintptr_t entry = slot < slots_.size() ? slots_[slot] : kFree;
+  if (is_channel(entry)) {
+    Channel* channel = to_channel(entry);
+    if (channel->registration_ == handle >> 32U) return channel->on_ready(events);
+  } else if (is_source(entry)) {
+    WatchedSource* source = to_source(entry)->watched();
     if (source && source->registration_ == handle >> 32U) {
       if (source->armed()) return source->on_ready(events);
       // Turned off since the last flush, as by an event before this one: its registration is to be removed.
@@ -215,110 +258,143 @@ bool Poller::deliver(int n) {
   return n == room_;
 }
 
-int Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {
-  struct pollfd fds[kFewFds];
-  WatchedSource* sources[kFewFds];
-  Channel* channels[kFewFds];
-  size_t n = 0;
-  bool few = true;
+bool Poller::ask_better(Levels& levels, Priority bound, bool inclusive) {
   bool signals = false;
+  if (!list_better(levels, bound, inclusive, &signals)) return false;
+  // What a signalfd is ready for can be asked for all of them at once, and without a look at any descriptor.
+  sigset_t waiting;
+  ::sigemptyset(&waiting);
+  if (signals && kernel::sigpending(&waiting) < 0) return false;
+  const int n_polled = polled_.empty() ? 0 : kernel::poll(polled_.data(), polled_.size(), 0);
+  // poll(2) takes no more descriptors than RLIMIT_NOFILE, which a sandbox sets to 0, and a filter may refuse it.
+  if (n_polled < 0 && n_polled != -EINTR) return false;
+  if (n_polled <= 0 && !signals) return true;
+
+  // The answer becomes a report like epoll's, as far as that would be the same.
+  bool certain = true;
+  int n_events = 0;
+  const struct pollfd* polled = polled_.data();
   levels.for_each_better(bound, inclusive, [&](Level& level) {
-    few = level.n_edge_triggered() == 0 && n + level.n_fds() <= kFewFds;
+    const bool signalled = level.has_signals() && level.signals->concerned(waiting);
+    const size_t n = level.n_fds() - level.has_signals();
+    bool any = signalled;
+    for (size_t i = 0; n_polled > 0 && i < n; ++i) any |= polled[i].revents != 0;
+    if (any) certain = report_level(level, polled, signalled, &n_events) && certain;
+    polled += n;
+    return true;
+  });
+  (void)deliver(n_events);
+  return certain;
+}
+
+// The descriptors of the better levels, in the order of the levels' lists.
+bool Poller::list_better(Levels& levels, Priority bound, bool inclusive, bool* signals) {
+  size_t most = kFewFds + levels.n_pending();
+  if (most > polled_.capacity()) most = polled_.capacity();  // No more than `events_` has room for.
+  bool few = true;
+  polled_.clear();
+  levels.for_each_better(bound, inclusive, [&](Level& level) {
+    few = polled_.size() + level.n_fds() <= most;
     if (!few) return false;
-    for (WatchedSource* source = level.fds().front(); source; source = level.fds().next(*source), ++n) {
-      fds[n] = {source->fd_, static_cast<short>(source->wanted_), 0};
-      sources[n] = source;
-    }
+    for (WatchedSource* source = level.fds().front(); source; source = level.fds().next(*source))
+      polled_.push_back({source->fd_, static_cast<short>(source->wanted_), 0});
     for (Channel* channel = level.channels().front(); channel; channel = level.channels().next(*channel)) {
-      if (channel == level.signals) {
-        signals = true;
-        continue;
-      }
-      fds[n] = {channel->fd(), POLLIN, 0};
-      sources[n] = nullptr;
-      channels[n++] = channel;
+      if (channel == level.signals)
+        *signals = true;
+      else
+        polled_.push_back({channel->fd(), POLLIN, 0});
     }
     return true;
   });
-  if (!few || (signals && !ask_signals(levels, bound, inclusive))) return 0;
-  if (n == 0) return 1;
-  const int n_ready = kernel::poll(fds, n, 0);
-  if (n_ready == 0 || n_ready == -EINTR) return 1;
-  // poll(2) takes no more descriptors than RLIMIT_NOFILE, which a sandbox sets to 0, and a filter may refuse it.
-  if (n_ready < 0) return 0;
-  int certain = 1;
-  for (size_t i = 0; i < n; ++i) {
-    if (fds[i].revents == 0) continue;
-    // A closed descriptor may live on in the epoll set by a duplicate, and its number may be that of another file by
-    // now: ask epoll itself.
-    if ((fds[i].revents & POLLNVAL) != 0 || (sources[i] && !registered(*sources[i]))) {
-      certain = 0;
-      continue;
-    }
-    const auto events = static_cast<uint32_t>(static_cast<unsigned short>(fds[i].revents));
-    if (sources[i])
-      sources[i]->on_ready(events);
+  return few;
+}
+
+// Adds to the report what poll(2) has found of a level, and its signals, as far as epoll would say the same. False if
+// epoll has to be asked.
+bool Poller::report_level(Level& level, const struct pollfd* polled, bool signalled, int* n_events) {
+  size_t n_fresh = signalled;
+  size_t i = 0;
+  for (WatchedSource* source = level.fds().front(); source; source = level.fds().next(*source), ++i)
+    n_fresh += polled[i].revents != 0 && !source->is_pending();
+  for (; i < level.n_fds() - level.has_signals(); ++i) n_fresh += polled[i].revents != 0;
+  // Of several that are new, epoll knows which was ready first.
+  const bool ordered = n_fresh <= 1;
+  bool certain = ordered;
+  if (signalled && ordered) add_event(*level.signals, EPOLLIN, n_events);
+  i = 0;
+  for (WatchedSource* source = level.fds().front(); source; source = level.fds().next(*source), ++i) {
+    if (polled[i].revents == 0) continue;
+    const auto events = static_cast<uint32_t>(static_cast<unsigned short>(polled[i].revents));
+    // Files that tell by EPOLLPRI mostly forget what they have told: epoll would not say it once more.
+    const bool told_once = (events & source->wanted_ & EPOLLPRI) != 0;
+    // Whether an edge has come only epoll knows. A closed descriptor may live on in the epoll set by a duplicate, and
+    // its number may be that of another file by now.
+    const bool sure = told_once || (ordered && (source->wanted_ & EPOLLET) == 0);
+    if (sure && (events & POLLNVAL) == 0 && registered(*source))
+      add_event(*source, events, n_events);
     else
-      channels[i]->on_ready(events);
+      certain = false;
+  }
+  for (Channel* channel = level.channels().front(); channel && ordered; channel = level.channels().next(*channel)) {
+    if (channel == level.signals) continue;
+    if (polled[i++].revents != 0) add_event(*channel, EPOLLIN, n_events);
   }
   return certain;
 }
 
 // Whether the set has the file that the source's descriptor stands for. There is no call that only asks.
 bool Poller::registered(WatchedSource& source) {
+  if (!owns(source)) return false;
   const int r = control(EPOLL_CTL_ADD, source, source.fd_, 0);
   if (r >= 0) (void)control(EPOLL_CTL_DEL, source, source.fd_, 0);
   return r == -EEXIST;
-}
-
-// What a signalfd is ready for can be asked for all of them at once, and without a look at any descriptor.
-bool Poller::ask_signals(Levels& levels, Priority bound, bool inclusive) {
-  sigset_t waiting;
-  if (kernel::sigpending(&waiting) < 0) return false;
-  levels.for_each_better(bound, inclusive, [&](Level& level) {
-    if (level.signals && level.signals->concerned(waiting)) level.signals->on_ready(EPOLLIN);
-    return true;
-  });
-  return true;
 }
 
 // For a set that is new. Descriptors that were closed are left out; false where there is no room for the others.
 bool Poller::register_all() {
   bool room = true;
   const auto is_lack = [](int r) { return r == -ENOMEM || r == -ENOSPC; };
-  for_each_source([&](Source& any) {
-    if (!any.armed() || any.slot() == UINT32_MAX) return;
-    WatchedSource* source = any.watched();
-    if (!source || source->registered_ == 0) return;
-    const int r = control(EPOLL_CTL_ADD, *source, source->fd_, source->registered_);
-    if (is_lack(r))
-      room = false;
-    else if (r < 0)
-      source->registered_ = 0;
-  });
-  for (Channel* channel = channels_.front(); channel; channel = channels_.next(*channel))
-    room &= !is_lack(kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel->fd_, EPOLLIN, handle(*channel)));
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (is_channel(slots_[i])) {
+      const Channel& channel = *to_channel(slots_[i]);
+      room &= !is_lack(kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, EPOLLIN, handle(channel)));
+      continue;
+    }
+    WatchedSource* source = is_source(slots_[i]) ? to_source(slots_[i])->watched() : nullptr;
+    if (!source || !source->armed() || source->registered_ == 0 || !owns(*source)) continue;
+    room &= !is_lack(control(EPOLL_CTL_ADD, *source, source->fd_, source->registered_));
+  }
   return room;
 }
 
-// The number of the descriptor stays, what it stands for is new: registrations that nobody can name are left behind.
+// What the descriptor of the set stands for becomes new: registrations that nobody can name are left behind. Where
+// something is short, that is tried again when the next event of such a registration comes.
 void Poller::rebuild() {
   const int fresh = kernel::epoll_create();
-  if (fresh < 0) return;  // Tried again when the next event of that kind comes.
+  if (fresh < 0) return;
   const int old = epoll_;
   epoll_ = fresh;
   if (!register_all()) {
     epoll_ = old;
     (void)kernel::close(fresh);
-    return;  // Likewise.
+    return;
   }
+  haunted_ = !replace_set(fresh, old);
+}
+
+// The number stays, if it can: what is watched by its number outside goes on.
+bool Poller::replace_set(int fresh, int old) {
+  const bool nested = lent_ >= 0 && lent_ != old;
+  // First, as the old set can't be named once its number stands for the new one; and that makes room for the new one.
+  if (nested) (void)kernel::epoll_ctl(lent_, EPOLL_CTL_DEL, old, 0, 0);
   if (kernel::dup3(fresh, old) >= 0) {
     epoll_ = old;
     (void)kernel::close(fresh);
   } else {
     (void)kernel::close(old);
+    if (lent_ == old) lent_ = fresh;
   }
-  haunted_ = false;
+  return !nested || kernel::epoll_ctl(lent_, EPOLL_CTL_ADD, epoll_, EPOLLIN, 0) >= 0;
 }
 
 int WatchedSource::watch(uint32_t events) {
@@ -348,6 +424,7 @@ int WatchedSource::change_fd(int fd) {
     const int r = loop()->poller().replace(*this, fd, wanted_);
     if (r < 0) return r;
   } else {
+    if (!loop()->poller().reserve_owner(fd)) return -ENOMEM;
     loop()->poller().forget(*this);
   }
   fd_ = fd;

@@ -13,10 +13,15 @@
 //     The last because a removal that came later could hit a newer registration of the same descriptor number. Between
 //     `prepare` and `wait` nothing is put off.
 //  3. A new registration is made at once: its errors belong to the call that asked for it.
-//  4. epoll gives back a handle (slot and number of the registration), never a pointer to a source. A registration that
-//     nobody can remove any more (the descriptor was closed while a duplicate of it stayed open) is noticed by its
-//     handle when its source is gone, off, or has another registration; then the whole epoll set is made anew under the
-//     same number.
+//  4. `owners_` knows for each descriptor number which registration was made by it last. Only that registration is
+//     changed or removed by the number. An older one, whose descriptor the program has closed, can't be reached any
+//     more: its number may be that of another source's descriptor by now.
+//  5. epoll gives back a handle (slot and number of the registration), never a pointer. A registration that nobody can
+//     remove any more (the descriptor was closed while a duplicate of it stayed open) is noticed by its handle when its
+//     source is gone, off, or has another registration; then the whole epoll set is made anew.
+//  6. Who asks for the descriptor of the loop gets a set in which there is nothing but ours (`lent_`). So ours can be
+//  made
+//     anew without anybody who watches the loop noticing it.
 //
 // Forks: a child shares the set with its parent. Once it has said so by `abandon()` nothing here reaches the kernel.
 #pragma once
@@ -27,7 +32,6 @@
 
 namespace evenkeel {
 
-struct ChannelTag;
 struct StaleTag;
 
 // What epoll is asked for, in half the size: EPOLLET is the only bit above the lower 15 that we use.
@@ -76,7 +80,7 @@ class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<
     return traits;
   }
 
-  uint32_t registration_ = 0;  // Its number, which no other registration of the loop has.
+  uint32_t registration_ = 0;  // Its number, which no other registration of the loop has; never 0 once there is one.
   EventMask wanted_;
   EventMask registered_;
 };
@@ -84,7 +88,7 @@ class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<
 inline WatchedSource* Source::watched() { return traits_.watched ? static_cast<WatchedSource*>(this) : nullptr; }
 
 // A descriptor of ours.
-class Channel : public ListNode<ChannelTag>, public ListNode<LevelChannelTag> {
+class Channel : public ListNode<LevelChannelTag> {
  public:
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -99,7 +103,11 @@ class Channel : public ListNode<ChannelTag>, public ListNode<LevelChannelTag> {
   int fd_ = -1;
 
  private:
+  friend class LoopCheck;
   friend class Poller;
+
+  uint32_t slot_ = UINT32_MAX;  // UINT32_MAX: it is not registered.
+  uint32_t registration_ = 0;
 };
 
 class Poller {
@@ -112,13 +120,20 @@ class Poller {
   int open();
   void abandon() { abandoned_ = true; }
   // While another loop may sleep on the set, nothing is postponed.
-  void set_eager(bool eager) { eager_ = eager; }
+  void set_eager(bool eager) {
+    eager_ = eager;
+    if (eager) flush();
+  }
   int fd() const { return epoll_; }
+  // The descriptor for another loop to watch: always the same.
+  int lend();
 
   // The registry of all sources of the loop, in slots that are used again. `reserve` is the part that may fail.
   [[nodiscard]] bool reserve_slot();
   void take_slot(Source& source);
   void release_slot(Source& source);
+  // Room for a registration by this descriptor number, so that it can't fail for lack of memory later.
+  [[nodiscard]] bool reserve_owner(int fd);
   template <typename Visit>
   void for_each_source(Visit visit) {
     for (size_t i = 0; i < slots_.size(); ++i)
@@ -149,50 +164,76 @@ class Poller {
   // may be more of them.
   bool deliver(int n);
 
-  // Asks only about the descriptors of the levels that are better than `bound`, or as good where `inclusive`. 1: done,
-  // 0: not possible this way, as they are too many or epoll alone knows.
-  int ask_better(Levels& levels, Priority bound, bool inclusive);
+  // Asks only about the descriptors of the levels that are better than `bound`, or as good where `inclusive`. False:
+  // not possible this way, because they are many, or because epoll alone knows the order in which they became ready, or
+  // whether an edge has come.
+  bool ask_better(Levels& levels, Priority bound, bool inclusive);
 
  private:
   friend class LoopCheck;
 
   static constexpr size_t kMostEvents = 1024;  // In one call,
   static constexpr size_t kFewEvents = 64;     // and briefly.
-  static constexpr size_t kFewFds = 16;
+  // Up to so many descriptors poll(2) is asked about, and up to as many as sources are pending: it costs about 35 ns
+  // for each descriptor, and epoll_wait(2) about 50 ns for each that is ready (bench-ready --better).
+  static constexpr size_t kFewFds = 64;
 
-  static bool is_source(uintptr_t slot) { return (slot & 1U) == 0; }
+  // What is in a slot, by its lowest bits, which are 0 in an address.
+  static constexpr uintptr_t kFree = 1, kChannel = 2, kKinds = 3;
+  static bool is_source(uintptr_t slot) { return (slot & kKinds) == 0; }
+  static bool is_channel(uintptr_t slot) { return (slot & kKinds) == kChannel; }
   static Source* to_source(uintptr_t slot) { return reinterpret_cast<Source*>(slot); }
-  static uint64_t handle(const WatchedSource& source);
-  static uint64_t handle(const Channel& channel);
+  static Channel* to_channel(uintptr_t slot) { return reinterpret_cast<Channel*>(slot & ~kKinds); }
+  static uint64_t handle(const WatchedSource& source) { return handle(source.registration_, source.slot()); }
+  static uint64_t handle(const Channel& channel) { return handle(channel.registration_, channel.slot_); }
+  static uint64_t handle(uint32_t registration, uint32_t slot) { return uint64_t{registration} << 32U | slot; }
+
+  uint32_t take(uintptr_t entry);
+  void release(uint32_t slot);
+  uint32_t next_registration() { return ++last_registration_ != 0 ? last_registration_ : ++last_registration_; }
 
   int control(int op, WatchedSource& source, int fd, uint32_t events);
   int add(WatchedSource& source, int fd, uint32_t events);
+  int modify(WatchedSource& source, uint32_t events);
+  void remove(int fd, uint32_t registration);
+  bool owns(const WatchedSource& source) const;
   int room(size_t most) const { return static_cast<int>(events_.capacity() < most ? events_.capacity() : most); }
   int collect(Usec timeout);
   int collect_exactly(Usec timeout);
   bool registered(WatchedSource& source);
-  bool ask_signals(Levels& levels, Priority bound, bool inclusive);
+  bool list_better(Levels& levels, Priority bound, bool inclusive, bool* signals);
+  template <typename Watcher>
+  void add_event(const Watcher& watcher, uint32_t events, int* n_events) {
+    struct epoll_event& event = events_.data()[(*n_events)++];
+    event.events = events;
+    event.data.u64 = handle(watcher);
+  }
+  bool report_level(Level& level, const struct pollfd* polled, bool signalled, int* n_events);
   void deliver_one(uint64_t handle, uint32_t events);
   bool register_all();
   void rebuild();
+  bool replace_set(int fresh, int old);
   void flush_stale();
 
   int epoll_ = -1;
+  int lent_ = -1;         // -1: nobody has asked.
   bool haunted_ = false;  // An event came for a registration that nobody has.
   bool no_pwait2_ = false;
   bool abandoned_ = false;
   bool eager_ = false;
 
-  Array<uintptr_t> slots_;  // A Source*, or 2 * next free slot + 1.
+  Array<uintptr_t> slots_;  // A Source*, a Channel* + kChannel, or 4 * next free slot + kFree.
   size_t free_slot_ = SIZE_MAX;
   size_t n_sources_ = 0;
+  size_t n_channels_ = 0;
   uint32_t last_registration_ = 0;
 
+  Array<uint32_t> owners_;  // By descriptor number: a registration, or 0.
+
   Array<struct epoll_event> events_;
+  Array<struct pollfd> polled_;
   int room_ = 0;  // What the last call could bring.
   List<WatchedSource, StaleTag> stale_;
-  List<Channel, ChannelTag> channels_;
-  size_t n_channels_ = 0;
 };
 
 }  // namespace evenkeel

@@ -146,7 +146,7 @@ void PressureSource::on_ready(uint32_t events) {
     return;
   }
   revents_ = events;
-  pend(loop()->reported_again(*this));
+  pend();
 }
 
 int PressureSource::fire() {

@@ -36,7 +36,8 @@ int RateLimits::leave(Source& source) {
 }
 
 int RateLimits::configure(Source& source, Usec interval, unsigned burst) {
-  if (source.connected()) {
+  // In a forked child it is only noted: what has to be registered would be registered for the parent.
+  if (source.connected() && !source.loop()->forked()) {
     Loop& loop = *source.loop();
     if (interval > 0 && burst > 0) {
       // The end of the interval wakes the loop by this clock.
@@ -57,7 +58,7 @@ void RateLimits::forget(Source& source) {
 }
 
 int RateLimits::expire(Loop& loop, Usec now) {
-  int any = 0;
+  int n_called = 0;
   // The callback may end the source, or every other one that is offline; the heap is asked anew each time. It may also
   // bring this source over its limit only by a dispatch, which is not possible in here, so the loop ends.
   while (!offline_.empty() && offline_.top()->end() <= now) {
@@ -65,13 +66,14 @@ int RateLimits::expire(Loop& loop, Usec now) {
     Source& source = limit.source_;
     const Source::Handler expired = limit.expired;
     const int r = come_back(source);
-    any = 1;
-    if (r < 0)
+    if (r < 0) {
       loop.failed(source, r);
-    else if (expired)
-      loop.call_handler(source, expired);
+    } else if (expired) {
+      if (const int called = loop.call_handler(source, expired); called < 0) return called;
+      ++n_called;
+    }
   }
-  return any;
+  return n_called;
 }
 
 }  // namespace evenkeel

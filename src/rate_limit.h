@@ -69,7 +69,8 @@ class RateLimits {
   // When the next source is due back; kForever if none is offline.
   Usec next_end() const { return offline_.empty() ? kForever : offline_.top()->end(); }
 
-  // Brings back every source whose interval is over, and calls its expire callback. >0 if there was any.
+  // Brings back every source whose interval is over, and calls its expire callback. The number of callbacks; or -ECHILD
+  // where one of them returned in a forked child.
   int expire(Loop& loop, Usec now);
 
   bool valid() const { return offline_.valid(); }

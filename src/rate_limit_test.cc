@@ -298,6 +298,8 @@ TEST_F(RateLimitTest, the_end_of_the_interval_wakes_a_sleeping_loop_and_calls_ba
   EXPECT_EQ(said_, "xe");
   source->userdata = then;
   ASSERT_EQ(loop_->dispatch(), 1);
+  EXPECT_EQ(said_, "xe") << "the callback for the end was this iteration's";
+  run(1);
   EXPECT_EQ(said_, "xex");
   source->unref();
   first->unref();

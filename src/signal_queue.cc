@@ -103,12 +103,14 @@ void SignalQueue::on_ready(uint32_t events) {
     // A program that closes our descriptor and opens another file by its number may have us read anything.
     if (info.ssi_signo == 0 || info.ssi_signo >= static_cast<uint32_t>(kSignals)) return;
     const int signo = static_cast<int>(info.ssi_signo);
-    if (signo == SIGCHLD) loop.children().look_at_all();
     SignalSource* source = loop.signals().find(signo);
     // SIGCHLD may be read at the level of a child source; its own source may be limited, or have an earlier one.
-    if (!source || !source->take_event()) continue;
-    source->info_ = info;
-    if (source->armed()) source->level().signals->signal_pending();
+    if (source && source->take_event()) {
+      source->info_ = info;
+      if (source->armed()) source->level().signals->signal_pending();
+    }
+    // Now, and not after all that the kernel reports: so children stand where their signal does.
+    if (signo == SIGCHLD) loop.children().look();
   }
 }
 

@@ -37,7 +37,7 @@ int Source::connect(Loop& loop, Source* source, bool floating) {
 void Source::unref() {
   if (--refs_ > 0) return;
   if (level_) disconnect();  // May have freed the loop.
-  if (!dispatching_) finish();
+  if (!calling_) finish();
 }
 
 void Source::disconnect() {
@@ -47,7 +47,7 @@ void Source::disconnect() {
   if (forked) loop.poller().abandon();
   go_offline();
   if (extras_) {
-    if (extras_->in_heap()) loop.prepares().erase(*extras_);
+    if (extras_->is_prepared()) loop.prepares().erase(*extras_);
     if (limited_) loop.rate_limits().forget(*this);
   }
   detach(forked);
@@ -121,6 +121,8 @@ int Source::set_enabled(Enabled enabled) {
   } else if (enabled_ == Enabled::kOff && !limited_) {
     const int r = go_online();
     if (r < 0) return r;
+  } else if (armed_) {
+    if (const int r = rearm(); r < 0) return r;
   }
   if ((enabled == Enabled::kOff) != (enabled_ == Enabled::kOff))
     loop()->count_busy(*this, enabled == Enabled::kOff ? -1 : 1);
@@ -133,14 +135,15 @@ int Source::set_priority(Priority priority) {
   if (priority == level_->priority()) return 0;
   Level* to = loop()->levels().acquire(priority);
   if (!to) return -ENOMEM;
-  if (const int r = move(*to); r < 0) {
+  const bool pending = is_pending();
+  const bool has_place = !pending || to->is_youngest(*this) || need_extras();
+  if (const int r = has_place ? move(*to) : -ENOMEM; r < 0) {
     loop()->levels().release(*to);
     return r;
   }
   Level& from = *level_;
-  const bool prepared = extras_ && extras_->in_heap();
+  const bool prepared = extras_ && extras_->is_prepared();
   if (prepared) loop()->prepares().erase(*extras_);
-  const bool pending = is_pending();
   if (pending) from.erase_pending(*this);
   level_ = to;
   if (pending) to->insert_pending_by_age(*this);
@@ -204,7 +207,7 @@ int Source::set_prepare(Handler handler) {
 void Source::follow_prepare() {
   if (!extras_) return;
   const bool wanted = level_ && enabled_ != Enabled::kOff && !limited_ && extras_->prepare;
-  if (wanted == extras_->in_heap()) return;
+  if (wanted == extras_->is_prepared()) return;
   if (wanted)
     loop()->prepares().push(*extras_);
   else

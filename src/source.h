@@ -17,9 +17,9 @@
 //     holds a reference on its loop. A floating one is held by the loop.
 //  4. A failing operation leaves the source as it was.
 //
-// A callback may free its own source: while `dispatching_` is set the memory stays until the callback has returned, but
-// the source is disconnected at once. Forks: in a child nothing here may touch the kernel's objects, which are the
-// parent's too; see `Loop::forked`.
+// A callback may free its own source: while `calling_` is set the memory stays until the outermost callback of the
+// source has returned, but the source is disconnected at once. Forks: in a child nothing here may touch the kernel's
+// objects, which are the parent's too; see `Loop::forked`.
 #pragma once
 
 #include "src/level.h"
@@ -86,12 +86,12 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   Enabled enabled() const { return enabled_; }
   int set_enabled(Enabled enabled);
   bool armed() const { return armed_; }
-  bool is_pending() const { return ListNode<SourcePendingTag>::linked(); }
+  bool is_pending() const { return aged_ || ListNode<SourcePendingTag>::linked(); }
   // As the program sees it: a source that went over its rate limit keeps its event until it is back.
   bool has_event() const { return is_pending() || held_; }
 
-  // Puts the source at the end of its level's queue; nothing happens if it is there already. `again`: see Level.
-  void pend(bool again = false);
+  // Puts the source at the end of its level's queue; nothing happens if it is there already.
+  void pend();
   // An event that was read for this source and for others: makes it pending, or is held while it is limited. False if
   // the source is OFF or has an event already.
   bool take_event();
@@ -128,6 +128,8 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   virtual int arm() { return 0; }
   // Stops; never fails.
   virtual void disarm() {}
+  // An armed source changes from ON to ONESHOT or back. On failure it does not.
+  virtual int rearm() { return 0; }
   // Calls the program's callback, and finishes what has to be finished even if that has freed the source (a child is
   // reaped): disconnected, and with its last reference gone, the object lives on until `fire` returns.
   virtual int fire() { return 0; }
@@ -164,6 +166,7 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   void set_spare(uint64_t value) { pending_since_ = value; }
 
  private:
+  friend class Level;
   friend class Loop;
   friend class LoopCheck;
   friend class Poller;
@@ -192,31 +195,41 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   bool floating_ : 1 = false;
   bool exit_on_failure_ : 1 = false;
   bool armed_ : 1 = false;
+  bool aged_ : 1 = false;  // Pending, and in its level's heap of those that came with an age.
   bool limited_ : 1 = false;
-  bool held_ : 1 = false;  // Was pending when it went over its rate limit.
-  bool dispatching_ : 1 = false;
+  bool held_ : 1 = false;     // Was pending when it went over its rate limit.
+  bool calling_ : 1 = false;  // A callback of it runs.
   bool owns_fd_ : 1 = false;  // For the kinds that have one.
 };
 
 // --- Parts of every dispatch, which are not to cost calls. ---
 
-inline void Level::push_pending(Source& source, bool again) {
-  if (pending_.empty()) owner_.pending_.push(*this);
-  const bool any_again = first_again_ && again_in_ == owner_.report_;
-  if (again && !any_again) {
-    first_again_ = &source;
-    again_in_ = owner_.report_;
-  }
-  if (!again && any_again)
-    pending_.insert_before(*first_again_, source);
-  else
-    pending_.push_back(source);
+inline void Level::count_pending() {
+  ++owner_.n_pending_;
+  if (n_pending_++ == 0) owner_.pending_.push(*this);
+}
+
+inline void Level::uncount_pending() {
+  --owner_.n_pending_;
+  if (--n_pending_ == 0) owner_.pending_.erase(*this);
+}
+
+inline Source* Level::first_pending() const {
+  Source* first = pending_.front();
+  return aged_.empty() ? first : first_aged(first);
+}
+
+inline void Level::push_pending(Source& source) {
+  count_pending();
+  pending_.push_back(source);
 }
 
 inline void Level::erase_pending(Source& source) {
-  if (first_again_ == &source) first_again_ = nullptr;
-  decltype(pending_)::erase(source);
-  if (pending_.empty()) owner_.pending_.erase(*this);
+  if (source.aged_)
+    erase_aged(source);
+  else
+    decltype(pending_)::erase(source);
+  uncount_pending();
 }
 
 }  // namespace evenkeel
