@@ -149,15 +149,19 @@ static inline void append_states(char* row, size_t size, const int* results) {
   }
 }
 
-static inline void loop_row_is_as_expected(void** state) {
-  const struct LoopRow* row = *state;
-  struct LoopResults results = run_loop_call(row->call);
+static inline void loop_call_answers(LoopCall call, const char* expected) {
+  struct LoopResults results = run_loop_call(call);
   char got[512] = "";
   append_result(got, sizeof(got), results.null_loop);
   append_result(got, sizeof(got), results.no_default);
   append_states(got, sizeof(got), results.own);
   append_states(got, sizeof(got), results.forked);
-  assert_string_equal(got, row->expected);
+  assert_string_equal(got, expected);
+}
+
+static inline void loop_row_is_as_expected(void** state) {
+  const struct LoopRow* row = *state;
+  loop_call_answers(row->call, row->expected);
 }
 
 #endif

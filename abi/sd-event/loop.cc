@@ -131,10 +131,9 @@ EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_get_tid);
 EVENKEEL_PUBLIC int sd_event_get_exit_code(sd_event* e, int* ret) noexcept {
   Loop* loop = nullptr;
   RETURN_IF_ERROR(find(e, &loop));
-  if (!ret) return -EINVAL;
   RETURN_IF_ERROR(not_forked(*loop));
   if (!loop->exit_requested()) return -ENODATA;
-  *ret = loop->exit_code();
+  if (ret) *ret = loop->exit_code();
   return 0;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_get_exit_code);

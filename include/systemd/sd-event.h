@@ -218,7 +218,7 @@ int sd_event_now(sd_event* e, clockid_t clock, uint64_t* ret) _sd_noexcept_;
  * waits in another thread. */
 int sd_event_exit(sd_event* e, int code) _sd_noexcept_;
 
-/* [221] The code. -ENODATA: exit was not asked for. */
+/* [221] The code. -ENODATA: exit was not asked for. With NULL it only says whether it was. */
 int sd_event_get_exit_code(sd_event* e, int* ret) _sd_noexcept_;
 
 /* [252] Whether SIGINT and SIGTERM make the loop exit with code 0. The call blocks the two in this thread, and unblocks
