@@ -15,14 +15,18 @@
   X(get_child_pid_null, sd_event_source_get_child_pid(s, NULL), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")       \
   X(get_child_pidfd, sd_event_source_get_child_pidfd(s),                                                              \
     "DDD+DDDD", "DDD+DDDD", "DDDCDDDD", "DDDCDDDD", GONE_ON_REFERENCE = "DDD!DDDD")                                   \
-  X(get_child_pidfd_own, sd_event_source_get_child_pidfd_own(s), "DDD1DDDD", "DDD1DDDD", "DDD1DDDD", "DDD1DDDD")      \
-  X(set_child_pidfd_own1, sd_event_source_set_child_pidfd_own(s, 1), "DDD.DDDD", "DDD.DDDD", "DDD.DDDD", "DDD.DDDD")  \
-  X(set_child_pidfd_own0, sd_event_source_set_child_pidfd_own(s, 0), "DDD.DDDD", "DDD.DDDD", "DDD.DDDD", "DDD.DDDD")  \
-  X(get_child_process_own, sd_event_source_get_child_process_own(s), "DDD.DDDD", "DDD.DDDD", "DDD.DDDD", "DDD.DDDD")  \
+  X(get_child_pidfd_own, sd_event_source_get_child_pidfd_own(s),                                                      \
+    "DDD1DDDD", "DDD1DDDD", "DDDCDDDD", "DDDCDDDD", FORKED_ON_REFERENCE = "DDD1DDDD")                                 \
+  X(set_child_pidfd_own1, sd_event_source_set_child_pidfd_own(s, 1),                                                  \
+    "DDD.DDDD", "DDD.DDDD", "DDDCDDDD", "DDDCDDDD", FORKED_ON_REFERENCE = "DDD.DDDD")                                 \
+  X(set_child_pidfd_own0, sd_event_source_set_child_pidfd_own(s, 0),                                                  \
+    "DDD.DDDD", "DDD.DDDD", "DDDCDDDD", "DDDCDDDD", FORKED_ON_REFERENCE = "DDD.DDDD")                                 \
+  X(get_child_process_own, sd_event_source_get_child_process_own(s),                                                  \
+    "DDD.DDDD", "DDD.DDDD", "DDDCDDDD", "DDDCDDDD", FORKED_ON_REFERENCE = "DDD.DDDD")                                 \
   X(set_child_process_own1, sd_event_source_set_child_process_own(s, 1),                                              \
-    "DDD.DDDD", "DDD.DDDD", "DDD.DDDD", "DDD.DDDD")                                                                   \
+    "DDD.DDDD", "DDD.DDDD", "DDDCDDDD", "DDDCDDDD", FORKED_ON_REFERENCE = "DDD.DDDD")                                 \
   X(set_child_process_own0, sd_event_source_set_child_process_own(s, 0),                                              \
-    "DDD.DDDD", "DDD.DDDD", "DDD.DDDD", "DDD.DDDD")                                                                   \
+    "DDD.DDDD", "DDD.DDDD", "DDDCDDDD", "DDDCDDDD", FORKED_ON_REFERENCE = "DDD.DDDD")                                 \
   X(send_child_signal, sd_event_source_send_child_signal(s, SIGCONT, NULL, 0),                                        \
     "DDD.DDDD", "DDD.DDDD", "DDDCDDDD", "DDDCDDDD", GONE_ON_REFERENCE = "DDD!DDDD")                                   \
   X(send_child_signal0, sd_event_source_send_child_signal(s, 0, NULL, 0),                                             \

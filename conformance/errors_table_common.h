@@ -12,9 +12,12 @@ static void on_destroy(void* userdata) { (void)userdata; }
 
 // clang-format off
 #define COMMON_CALLS(X)                                                                                               \
-  X(get_event, sd_event_source_get_event(s) == kit->loop, "11111111", "11111111", "11111111", "11111111")             \
-  X(get_userdata, sd_event_source_get_userdata(s) == kit, "11111111", "11111111", "11111111", "11111111")             \
-  X(set_userdata, sd_event_source_set_userdata(s, NULL) == kit, "11111111", "11111111", "11111111", "11111111")       \
+  X(get_event, sd_event_source_get_event(s) == kit->loop,                                                             \
+    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111")                                 \
+  X(get_userdata, sd_event_source_get_userdata(s) == kit,                                                             \
+    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111")                                 \
+  X(set_userdata, sd_event_source_set_userdata(s, NULL) == kit,                                                       \
+    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111")                                 \
   X(set_description, sd_event_source_set_description(s, "x"),                                                         \
     "11111111", "11111111", "CCCCCCCC", "CCCCCCCC", GONE_ON_REFERENCE = "!!!!!!!!")                                   \
   X(set_description_null, sd_event_source_set_description(s, NULL),                                                   \
@@ -50,33 +53,41 @@ static void on_destroy(void* userdata) { (void)userdata; }
   X(set_enabled_2, sd_event_source_set_enabled(s, 2), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")                 \
   X(set_enabled_m2, sd_event_source_set_enabled(s, -2), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")               \
   X(set_destroy_callback, sd_event_source_set_destroy_callback(s, on_destroy),                                        \
-    "........", "........", "........", "........")                                                                   \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
   X(set_destroy_callback_null, sd_event_source_set_destroy_callback(s, NULL),                                         \
-    "........", "........", "........", "........")                                                                   \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
   X(get_destroy_callback, sd_event_source_get_destroy_callback(s, &out.destroy),                                      \
-    "........", "........", "........", "........")                                                                   \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
   X(get_destroy_callback_null, sd_event_source_get_destroy_callback(s, NULL),                                         \
-    "........", "........", "........", "........")                                                                   \
-  X(get_floating, sd_event_source_get_floating(s), "........", "........", "........", "........", GONE = "11111111") \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
+  X(get_floating, sd_event_source_get_floating(s),                                                                    \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........", GONE = "11111111")              \
   X(set_floating0, sd_event_source_set_floating(s, 0),                                                                \
-    "........", "........", "........", "........", GONE = "SSSSSSSS")                                                \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........", GONE = "SSSSSSSS")              \
   X(set_floating1, (sd_event_source_ref(s), sd_event_source_set_floating(s, 1)),                                      \
-    "11111111", "11111111", "11111111", "11111111", GONE = "........")                                                \
-  X(get_exit_on_failure, sd_event_source_get_exit_on_failure(s), ".......D", ".......D", ".......D", ".......D")      \
-  X(set_exit_on_failure1, sd_event_source_set_exit_on_failure(s, 1), "1111111D", "1111111D", "1111111D", "1111111D")  \
-  X(set_exit_on_failure0, sd_event_source_set_exit_on_failure(s, 0), ".......D", ".......D", ".......D", ".......D")  \
-  X(set_ratelimit, sd_event_source_set_ratelimit(s, 1000, 5), "...D..DD", "...D..DD", "...D..DD", "...D..DD")         \
-  X(set_ratelimit_0, sd_event_source_set_ratelimit(s, 0, 5), "...D..DD", "...D..DD", "...D..DD", "...D..DD")          \
+    "11111111", "11111111", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "11111111", GONE = "........")              \
+  X(get_exit_on_failure, sd_event_source_get_exit_on_failure(s),                                                      \
+    ".......D", ".......D", "CCCCCCCD", "CCCCCCCD", FORKED_ON_REFERENCE = ".......D")                                 \
+  X(set_exit_on_failure1, sd_event_source_set_exit_on_failure(s, 1),                                                  \
+    "1111111D", "1111111D", "CCCCCCCD", "CCCCCCCD", FORKED_ON_REFERENCE = "1111111D")                                 \
+  X(set_exit_on_failure0, sd_event_source_set_exit_on_failure(s, 0),                                                  \
+    ".......D", ".......D", "CCCCCCCD", "CCCCCCCD", FORKED_ON_REFERENCE = ".......D")                                 \
+  X(set_ratelimit, sd_event_source_set_ratelimit(s, 1000, 5),                                                         \
+    "...D..DD", "...D..DD", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "...D..DD")                                 \
+  X(set_ratelimit_0, sd_event_source_set_ratelimit(s, 0, 5),                                                          \
+    "...D..DD", "...D..DD", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "...D..DD")                                 \
   X(set_ratelimit_max, sd_event_source_set_ratelimit(s, UINT64_MAX, UINT32_MAX),                                      \
-    "...D..DD", "...D..DD", "...D..DD", "...D..DD")                                                                   \
+    "...D..DD", "...D..DD", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "...D..DD")                                 \
   X(get_ratelimit, sd_event_source_get_ratelimit(s, &out.usec, &out.burst),                                           \
-    "GGGDGGDD", "GGGDGGDD", "GGGDGGDD", "GGGDGGDD")                                                                   \
-  X(get_ratelimit_null, sd_event_source_get_ratelimit(s, NULL, NULL), "GGGDGGDD", "GGGDGGDD", "GGGDGGDD", "GGGDGGDD") \
-  X(is_ratelimited, sd_event_source_is_ratelimited(s), "........", "........", "........", "........")                \
+    "GGGDGGDD", "GGGDGGDD", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "GGGDGGDD")                                 \
+  X(get_ratelimit_null, sd_event_source_get_ratelimit(s, NULL, NULL),                                                 \
+    "GGGDGGDD", "GGGDGGDD", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "GGGDGGDD")                                 \
+  X(is_ratelimited, sd_event_source_is_ratelimited(s),                                                                \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
   X(set_ratelimit_expire_callback, sd_event_source_set_ratelimit_expire_callback(s, on_event),                        \
-    "........", "........", "........", "........")                                                                   \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
   X(set_ratelimit_expire_callback_null, sd_event_source_set_ratelimit_expire_callback(s, NULL),                       \
-    "........", "........", "........", "........")                                                                   \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
   X(ref, (sd_event_source_ref(s) == s) && !sd_event_source_unref(s), "11111111", "11111111", "11111111", "11111111")  \
   X(unref, sd_event_source_unref(sd_event_source_ref(s)) == NULL, "11111111", "11111111", "11111111", "11111111")     \
   X(disable_unref, sd_event_source_disable_unref(sd_event_source_ref(s)) == NULL,                                     \

@@ -19,10 +19,14 @@
   X(set_io_fd_m1, sd_event_source_set_io_fd(s, -1), "FFFFFFFF", "FFFFFFFF", "FFFFFFFF", "FFFFFFFF")                   \
   X(set_io_fd_closed, sd_event_source_set_io_fd(s, 9999),                                                             \
     "FDDDDDDD", "FDDDDDDD", "CDDDDDDD", "CDDDDDDD", GONE = "SDDDDDDD", GONE_ON_REFERENCE = "!DDDDDDD")                \
-  X(get_io_fd_own, sd_event_source_get_io_fd_own(s), ".DDDDDDD", ".DDDDDDD", ".DDDDDDD", ".DDDDDDD")                  \
-  X(set_io_fd_own1, sd_event_source_set_io_fd_own(s, 1), ".DDDDDDD", ".DDDDDDD", ".DDDDDDD", ".DDDDDDD")              \
-  X(set_io_fd_own0, sd_event_source_set_io_fd_own(s, 0), ".DDDDDDD", ".DDDDDDD", ".DDDDDDD", ".DDDDDDD")              \
-  X(set_io_fd_own2, sd_event_source_set_io_fd_own(s, 2), ".DDDDDDD", ".DDDDDDD", ".DDDDDDD", ".DDDDDDD")              \
+  X(get_io_fd_own, sd_event_source_get_io_fd_own(s),                                                                  \
+    ".DDDDDDD", ".DDDDDDD", "CDDDDDDD", "CDDDDDDD", FORKED_ON_REFERENCE = ".DDDDDDD")                                 \
+  X(set_io_fd_own1, sd_event_source_set_io_fd_own(s, 1),                                                              \
+    ".DDDDDDD", ".DDDDDDD", "CDDDDDDD", "CDDDDDDD", FORKED_ON_REFERENCE = ".DDDDDDD")                                 \
+  X(set_io_fd_own0, sd_event_source_set_io_fd_own(s, 0),                                                              \
+    ".DDDDDDD", ".DDDDDDD", "CDDDDDDD", "CDDDDDDD", FORKED_ON_REFERENCE = ".DDDDDDD")                                 \
+  X(set_io_fd_own2, sd_event_source_set_io_fd_own(s, 2),                                                              \
+    ".DDDDDDD", ".DDDDDDD", "CDDDDDDD", "CDDDDDDD", FORKED_ON_REFERENCE = ".DDDDDDD")                                 \
   X(get_io_events, sd_event_source_get_io_events(s, &out.mask),                                                       \
     ".DDDDDDD", ".DDDDDDD", "CDDDDDDD", "CDDDDDDD", GONE_ON_REFERENCE = "!DDDDDDD")                                   \
   X(get_io_events_null, sd_event_source_get_io_events(s, NULL), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")       \
@@ -31,7 +35,8 @@
   X(set_io_events_new, sd_event_source_set_io_events(s, EPOLLOUT),                                                    \
     ".DDDDDDD", "SDDDDDDD", "CDDDDDDD", "SDDDDDDD", GONE = "SDDDDDDD", GONE_ON_REFERENCE = "!DDDDDDD")                \
   X(set_io_events_bad, sd_event_source_set_io_events(s, EPOLLONESHOT), "VDDDDDDD", "VDDDDDDD", "VDDDDDDD", "VDDDDDDD")\
-  X(get_io_revents, sd_event_source_get_io_revents(s, &out.mask), "NDDDDDDD", "NDDDDDDD", "NDDDDDDD", "NDDDDDDD")     \
+  X(get_io_revents, sd_event_source_get_io_revents(s, &out.mask),                                                     \
+    "NDDDDDDD", "NDDDDDDD", "CDDDDDDD", "CDDDDDDD", FORKED_ON_REFERENCE = "NDDDDDDD")                                 \
   X(get_io_revents_null, sd_event_source_get_io_revents(s, NULL), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")     \
   X(get_time, sd_event_source_get_time(s, &out.usec),                                                                 \
     "D.DDDDDD", "D.DDDDDD", "DCDDDDDD", "DCDDDDDD", GONE_ON_REFERENCE = "D!DDDDDD")                                   \
@@ -43,7 +48,8 @@
   X(set_time_relative, sd_event_source_set_time_relative(s, 5),                                                       \
     "D.DDDDDD", "DSDDDDDD", "DCDDDDDD", "DCDDDDDD", GONE = "DSDDDDDD", GONE_ON_REFERENCE = "DVDDDDDD")                \
   X(set_time_relative_max, sd_event_source_set_time_relative(s, UINT64_MAX),                                          \
-    "D.DDDDDD", "DSDDDDDD", "DCDDDDDD", "DSDDDDDD", GONE = "DSDDDDDD", GONE_ON_REFERENCE = "D!DDDDDD")                \
+    "D.DDDDDD", "DSDDDDDD", "DCDDDDDD", "DCDDDDDD", FINISHED_FORKED_ON_REFERENCE = "DSDDDDDD", GONE = "DSDDDDDD",     \
+    GONE_ON_REFERENCE = "D!DDDDDD")                                                                                   \
   X(set_time_relative_over, sd_event_source_set_time_relative(s, UINT64_MAX - 1),                                     \
     "DWDDDDDD", "DWDDDDDD", "DCDDDDDD", "DCDDDDDD", GONE = "DSDDDDDD", GONE_ON_REFERENCE = "DVDDDDDD")                \
   X(get_time_accuracy, sd_event_source_get_time_accuracy(s, &out.usec),                                               \

@@ -76,6 +76,9 @@ inline int not_forked(const Source& source) { return source.connected() ? not_fo
 inline int not_finished(const Source& source) { return source.connected() ? not_finished(*source.loop()) : -ESTALE; }
 inline int usable(const Source& source) { return source.connected() ? usable(*source.loop()) : -ESTALE; }
 
+// For calls that return pointers, which have no error but null.
+inline bool is_usable_here(sd_event_source* source) { return is_ours(source) && not_forked(*to_source(source)) >= 0; }
+
 template <typename T>
 int find(sd_event_source* handle, Kind kind, T** ret) {
   if (!is_ours(handle)) return -EINVAL;

@@ -19,7 +19,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_new);
 
 EVENKEEL_PUBLIC sd_event* sd_event_ref(sd_event* e) noexcept {
   Loop* loop = nullptr;
-  if (find(e, &loop) < 0) return nullptr;
+  if (find(e, &loop) < 0 || loop->forked()) return nullptr;
   loop->ref();
   return to_handle(loop);
 }

@@ -27,17 +27,17 @@ EVENKEEL_PUBLIC sd_event_source* sd_event_source_disable_unref(sd_event_source* 
 EVENKEEL_SINCE(LIBSYSTEMD_243, sd_event_source_disable_unref);
 
 EVENKEEL_PUBLIC sd_event* sd_event_source_get_event(sd_event_source* s) noexcept {
-  return is_ours(s) ? to_handle(to_source(s)->loop()) : nullptr;
+  return is_usable_here(s) ? to_handle(to_source(s)->loop()) : nullptr;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_event);
 
 EVENKEEL_PUBLIC void* sd_event_source_get_userdata(sd_event_source* s) noexcept {
-  return is_ours(s) ? to_source(s)->userdata : nullptr;
+  return is_usable_here(s) ? to_source(s)->userdata : nullptr;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_get_userdata);
 
 EVENKEEL_PUBLIC void* sd_event_source_set_userdata(sd_event_source* s, void* userdata) noexcept {
-  if (!is_ours(s)) return nullptr;
+  if (!is_usable_here(s)) return nullptr;
   void* old = to_source(s)->userdata;
   to_source(s)->userdata = userdata;
   return old;
@@ -123,12 +123,14 @@ EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_enabled);
 
 EVENKEEL_PUBLIC int sd_event_source_set_destroy_callback(sd_event_source* s, sd_event_destroy_t callback) noexcept {
   if (!is_ours(s)) return -EINVAL;
+  RETURN_IF_ERROR(not_forked(*to_source(s)));
   return to_source(s)->set_destroy_callback(callback);
 }
 EVENKEEL_SINCE(LIBSYSTEMD_239, sd_event_source_set_destroy_callback);
 
 EVENKEEL_PUBLIC int sd_event_source_get_destroy_callback(sd_event_source* s, sd_event_destroy_t* ret) noexcept {
   if (!is_ours(s)) return -EINVAL;
+  RETURN_IF_ERROR(not_forked(*to_source(s)));
   const Source::Destroy callback = to_source(s)->destroy_callback();
   if (ret) *ret = callback;
   return callback != nullptr;
@@ -137,6 +139,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_239, sd_event_source_get_destroy_callback);
 
 EVENKEEL_PUBLIC int sd_event_source_get_floating(sd_event_source* s) noexcept {
   if (!is_ours(s)) return -EINVAL;
+  RETURN_IF_ERROR(not_forked(*to_source(s)));
   return to_source(s)->floating();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_240, sd_event_source_get_floating);
@@ -144,6 +147,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_240, sd_event_source_get_floating);
 EVENKEEL_PUBLIC int sd_event_source_set_floating(sd_event_source* s, int b) noexcept {
   if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
+  RETURN_IF_ERROR(not_forked(source));
   if (source.floating() == (b != 0)) return 0;
   if (!source.connected()) return -ESTALE;
   source.set_floating(b != 0);
@@ -153,8 +157,10 @@ EVENKEEL_SINCE(LIBSYSTEMD_240, sd_event_source_set_floating);
 
 EVENKEEL_PUBLIC int sd_event_source_get_exit_on_failure(sd_event_source* s) noexcept {
   if (!is_ours(s)) return -EINVAL;
-  if (to_source(s)->kind() == Kind::kExit) return -EDOM;
-  return to_source(s)->exit_on_failure();
+  Source& source = *to_source(s);
+  if (source.kind() == Kind::kExit) return -EDOM;
+  RETURN_IF_ERROR(not_forked(source));
+  return source.exit_on_failure();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_247, sd_event_source_get_exit_on_failure);
 
@@ -162,6 +168,7 @@ EVENKEEL_PUBLIC int sd_event_source_set_exit_on_failure(sd_event_source* s, int 
   if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
   if (source.kind() == Kind::kExit) return -EDOM;
+  RETURN_IF_ERROR(not_forked(source));
   if (source.exit_on_failure() == (b != 0)) return 0;
   source.set_exit_on_failure(b != 0);
   return 1;
@@ -171,6 +178,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_247, sd_event_source_set_exit_on_failure);
 EVENKEEL_PUBLIC int sd_event_source_set_ratelimit(sd_event_source* s, uint64_t interval_usec, unsigned burst) noexcept {
   if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
+  RETURN_IF_ERROR(not_forked(source));
   if (!source.can_rate_limit()) return -EDOM;
   return source.set_rate_limit(interval_usec, burst);
 }
@@ -180,6 +188,7 @@ EVENKEEL_PUBLIC int sd_event_source_get_ratelimit(sd_event_source* s, uint64_t* 
                                                   unsigned* ret_burst) noexcept {
   if (!is_ours(s)) return -EINVAL;
   Source& source = *to_source(s);
+  RETURN_IF_ERROR(not_forked(source));
   if (!source.can_rate_limit()) return -EDOM;
   const RateLimit* limit = source.rate_limit();
   if (!limit || !limit->configured()) return -ENOEXEC;
@@ -191,6 +200,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_248, sd_event_source_get_ratelimit);
 
 EVENKEEL_PUBLIC int sd_event_source_is_ratelimited(sd_event_source* s) noexcept {
   if (!is_ours(s)) return -EINVAL;
+  RETURN_IF_ERROR(not_forked(*to_source(s)));
   return to_source(s)->rate_limited();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_248, sd_event_source_is_ratelimited);
@@ -207,6 +217,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_254, sd_event_source_leave_ratelimit);
 EVENKEEL_PUBLIC int sd_event_source_set_ratelimit_expire_callback(sd_event_source* s,
                                                                   sd_event_handler_t callback) noexcept {
   if (!is_ours(s)) return -EINVAL;
+  RETURN_IF_ERROR(not_forked(*to_source(s)));
   return to_source(s)->set_rate_limit_expired(callback_cast<Source::Handler>(callback));
 }
 EVENKEEL_SINCE(LIBSYSTEMD_250, sd_event_source_set_ratelimit_expire_callback);

@@ -31,6 +31,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_io_fd);
 EVENKEEL_PUBLIC int sd_event_source_get_io_fd_own(sd_event_source* s) noexcept {
   IoSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kIo, &source));
+  RETURN_IF_ERROR(not_forked(*source));
   return source->own_fd();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_237, sd_event_source_get_io_fd_own);
@@ -38,6 +39,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_237, sd_event_source_get_io_fd_own);
 EVENKEEL_PUBLIC int sd_event_source_set_io_fd_own(sd_event_source* s, int own) noexcept {
   IoSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kIo, &source));
+  RETURN_IF_ERROR(not_forked(*source));
   source->set_own_fd(own != 0);
   return 0;
 }
@@ -66,7 +68,8 @@ EVENKEEL_PUBLIC int sd_event_source_get_io_revents(sd_event_source* s, uint32_t*
   if (!ret) return -EINVAL;
   IoSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kIo, &source));
-  if (source->connected() && !source->loop()->forked()) source->loop()->look();
+  RETURN_IF_ERROR(not_forked(*source));
+  if (source->connected()) source->loop()->look();
   if (!source->has_event()) return -ENODATA;
   *ret = source->revents();
   return 0;
@@ -93,10 +96,10 @@ EVENKEEL_PUBLIC int sd_event_source_set_time(sd_event_source* s, uint64_t usec) 
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_source_set_time);
 
 EVENKEEL_PUBLIC int sd_event_source_set_time_relative(sd_event_source* s, uint64_t usec) noexcept {
-  if (usec == kForever) return sd_event_source_set_time(s, usec);
   TimeSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kTime, &source));
   RETURN_IF_ERROR(not_forked(*source));
+  if (usec == kForever) return sd_event_source_set_time(s, usec);
   if (!source->connected()) return -ESTALE;
   RETURN_IF_ERROR(source->loop()->add_to_now(source->clock_id(), usec, &usec));
   return sd_event_source_set_time(s, usec);
@@ -162,6 +165,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_get_child_pidfd);
 EVENKEEL_PUBLIC int sd_event_source_get_child_pidfd_own(sd_event_source* s) noexcept {
   ChildSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
+  RETURN_IF_ERROR(not_forked(*source));
   return source->pidfd() < 0 ? -EOPNOTSUPP : source->own_pidfd();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_get_child_pidfd_own);
@@ -169,6 +173,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_get_child_pidfd_own);
 EVENKEEL_PUBLIC int sd_event_source_set_child_pidfd_own(sd_event_source* s, int own) noexcept {
   ChildSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
+  RETURN_IF_ERROR(not_forked(*source));
   if (source->pidfd() < 0) return -EOPNOTSUPP;
   source->set_own_pidfd(own != 0);
   return 0;
@@ -178,6 +183,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_set_child_pidfd_own);
 EVENKEEL_PUBLIC int sd_event_source_get_child_process_own(sd_event_source* s) noexcept {
   ChildSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
+  RETURN_IF_ERROR(not_forked(*source));
   return source->own_process();
 }
 EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_get_child_process_own);
@@ -185,6 +191,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_get_child_process_own);
 EVENKEEL_PUBLIC int sd_event_source_set_child_process_own(sd_event_source* s, int own) noexcept {
   ChildSource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
+  RETURN_IF_ERROR(not_forked(*source));
   source->set_own_process(own != 0);
   return 0;
 }

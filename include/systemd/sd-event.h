@@ -25,9 +25,8 @@
  *           source but OFF that says when it is called (prepare, priority, events, time, accuracy, pressure), and of
  *           get_pending and leave_ratelimit. The loop is gone, as it may be for a source that was floating: of all
  *           calls that need it.
- *  -ECHILD  The process was forked after the loop was made. Calls that only note or return something don't look at
- *           that: userdata, destroy callback, floating, exit_on_failure, rate limit, ..._own, and to get the
- *           description or the loop.
+ *  -ECHILD  The process was forked after the loop was made; NULL from calls that return a pointer. Only to get the
+ *           description, and to ref and unref a source, works there.
  *  -ENOMEM, -EMFILE, -ENFILE  No memory or descriptors left, of the calls that take such.
  *
  * A number in brackets is the release of libsystemd that first had the function. The headlines name man pages; what
