@@ -33,7 +33,6 @@ static int unblocked(int value) { return set_blocked(SIGCHLD, false), value; }
   X(add_child_pidfd_dup, CHILD_PIDFD(kit->pidfd, WEXITED), CONDITION_FIRST("EBUSY"))                                  \
   X(add_child_pidfd_m1, CHILD_PIDFD(-1, WEXITED), VALUE_FIRST("EBADF"))                                               \
   X(add_child_pidfd_m1_opt0, CHILD_PIDFD(-1, 0), VALUE_FIRST("EBADF"))                                                \
-  X(add_child_pidfd_closed, CHILD_PIDFD(kClosedFd, WEXITED), CONDITION_FIRST("ESRCH"))                                \
   X(add_child_pidfd_notpidfd, CHILD_PIDFD(kit->pipe_fds[0], WEXITED), CONDITION_FIRST("ENOTTY"))                      \
   X(add_child_pidfd_opt0, CHILD_PIDFD(kit->pidfd2, 0), VALUE_FIRST("EINVAL"))                                         \
   X(add_child_pidfd_nullcb, sd_event_add_child_pidfd(e, s, kit->pidfd2, WEXITED, NULL, NULL), CONDITION_FIRST("0"))   \
@@ -44,15 +43,30 @@ static int unblocked(int value) { return set_blocked(SIGCHLD, false), value; }
   X(add_child_pidfd_closed_opt0, CHILD_PIDFD(kClosedFd, 0), VALUE_FIRST("EINVAL"))                                    \
   X(add_child_pidfd_notpidfd_opt0, CHILD_PIDFD(kit->pipe_fds[0], 0), VALUE_FIRST("EINVAL"))                           \
   X(add_child_pidfd_unblocked_notpidfd, CHILD_PIDFD(unblocked(kit->pipe_fds[0]), WSTOPPED),                           \
-    CONDITION_FIRST("ENOTTY"))                                                                                        \
-  X(add_child_pidfd_unblocked_closed, CHILD_PIDFD(unblocked(kClosedFd), WSTOPPED), CONDITION_FIRST("ESRCH"))
+    CONDITION_FIRST("ENOTTY"))
 // clang-format on
 
 CALLS(DEFINE_LOOP_CALL)
 CALLS(DEFINE_LOOP_ROW)
 
+static int closed_pidfd(sd_event* e, sd_event_source** s, struct LoopKit* kit) {
+  return (void)kit, CHILD_PIDFD(kClosedFd, WEXITED);
+}
+
+static int closed_pidfd_unblocked(sd_event* e, sd_event_source** s, struct LoopKit* kit) {
+  return (void)kit, CHILD_PIDFD(unblocked(kClosedFd), WSTOPPED);
+}
+
+static void a_closed_pidfd_is_EBADF_after_the_condition_of_the_loop(void** state) {
+  (void)state;
+  const char* expected = differs_text(kClosedPidfd, CONDITION_FIRST("ESRCH"), CONDITION_FIRST("EBADF"));
+  loop_call_answers(closed_pidfd, expected);
+  loop_call_answers(closed_pidfd_unblocked, expected);
+}
+
 int main(void) {
   exit_77_without_pidfds();
-  const struct CMUnitTest tests[] = {CALLS(LOOP_ROW_TEST)};
+  const struct CMUnitTest tests[] = {CALLS(LOOP_ROW_TEST)
+                                         clean_test(a_closed_pidfd_is_EBADF_after_the_condition_of_the_loop)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,12 +177,13 @@ void ChildSource::reap() {
   if (armed()) disarm();
 }
 
-int ChildSource::send_signal(int signo, const siginfo_t* info) {
+int ChildSource::send_signal(int signo, const siginfo_t* info, unsigned flags) {
   if (exit_seen()) return -ESRCH;
   if (has_pidfd()) {
-    const int r = kernel::pidfd_send_signal(fd_, signo, info);
+    const int r = kernel::pidfd_send_signal(fd_, signo, info, flags);
     if (r != -ENOSYS) return r;
   }
+  if (flags != 0) return -EINVAL;  // As a kernel says that knows none.
   return info ? kernel::rt_sigqueueinfo(pid_, signo, info) : kernel::kill(pid_, signo);
 }
 

@@ -47,8 +47,8 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   bool own_process() const { return own_process_; }
   void set_own_process(bool own) { own_process_ = own; }
 
-  // -ESRCH once the exit was seen.
-  int send_signal(int signo, const siginfo_t* info);
+  // -ESRCH once the exit was seen. The kernel judges the flags.
+  int send_signal(int signo, const siginfo_t* info, unsigned flags);
 
   int attach() override;
   void detach(bool forked) override;

@@ -102,11 +102,11 @@ TEST_F(ChildSourceTest, a_signal_goes_by_the_pid_where_the_kernel_can_not_send_b
   {
     test::Faults faults;
     faults.fail(Call::kPidfdSendSignal, -ENOSYS);
-    EXPECT_EQ(source->send_signal(SIGTERM, nullptr), 0);
+    EXPECT_EQ(source->send_signal(SIGTERM, nullptr, 0), 0);
     EXPECT_EQ(faults.n(Call::kKill), 1);
   }
   expect_end(CLD_KILLED, SIGTERM);
-  EXPECT_EQ(source->send_signal(SIGTERM, nullptr), -ESRCH);
+  EXPECT_EQ(source->send_signal(SIGTERM, nullptr, 0), -ESRCH);
   source->unref();
 }
 
@@ -122,7 +122,7 @@ TEST_F(ChildSourceTest, a_signal_with_a_value_keeps_it_either_way) {
     {
       test::Faults faults;
       if (by_pid) faults.fail(Call::kPidfdSendSignal, -ENOSYS);
-      EXPECT_EQ(source->send_signal(SIGUSR2, &info), 0);
+      EXPECT_EQ(source->send_signal(SIGUSR2, &info, 0), 0);
     }
     expect_end(CLD_EXITED, 42);
     source->unref();
@@ -135,7 +135,7 @@ TEST_F(ChildSourceTest, an_error_of_sending_is_told_and_nothing_else_is_tried) {
   {
     test::Faults faults;
     faults.fail(Call::kPidfdSendSignal, -EPERM);
-    EXPECT_EQ(source->send_signal(SIGTERM, nullptr), -EPERM);
+    EXPECT_EQ(source->send_signal(SIGTERM, nullptr, 0), -EPERM);
     EXPECT_EQ(faults.n(Call::kKill), 0);
   }
   source->unref();

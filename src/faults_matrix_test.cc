@@ -90,7 +90,7 @@ const struct {
     {Call::kKill, "a_signal_goes_by_the_pid_where_the_kernel_can_not_send_by_a_pidfd"},
     {Call::kMmap, "without_memory_for_the_page_there_is_no_token_and_no_loop_until_there_is"},
     {Call::kMadvise, "where_the_kernel_does_not_wipe_pages_the_pid_decides"},
-    {Call::kFcntl, "without_proc_a_pidfd_is_eopnotsupp_and_a_closed_one_is_esrch"},
+    {Call::kFcntl, "without_proc_a_pidfd_is_eopnotsupp_and_a_closed_one_is_ebadf"},
     {Call::kGetsockname, "a_system_call_that_is_refused_is_told_by_the_call"},
 };
 // clang-format on
@@ -140,14 +140,14 @@ TEST_P(FaultsOfACall, what_comes_of_each_error_is_as_the_table_says) {
 INSTANTIATE_TEST_SUITE_P(Rows, FaultsOfACall, ::testing::ValuesIn(kCalls),
                          [](const auto& row) { return ::testing::PrintToString(row.param); });
 
-TEST_F(FaultsMatrix, without_proc_a_pidfd_is_eopnotsupp_and_a_closed_one_is_esrch) {
+TEST_F(FaultsMatrix, without_proc_a_pidfd_is_eopnotsupp_and_a_closed_one_is_ebadf) {
   test::Faults faults;
   pid_t pid = 0;
   test::EventFd any;
   faults.fail(Call::kOpen, -ENOENT);
   EXPECT_EQ(pidfd_get_pid(any.fd(), &pid), -EOPNOTSUPP);
   faults.fail(Call::kOpen, -ENOENT);
-  EXPECT_EQ(pidfd_get_pid(9999, &pid), -ESRCH);
+  EXPECT_EQ(pidfd_get_pid(9999, &pid), -EBADF);
   EXPECT_EQ(faults.n(Call::kFcntl), 2);
 }
 

@@ -230,7 +230,7 @@ class World {
   }
 
   void fire_all() {
-    step("send_signal", [&] { return child_of("child by pidfd")->send_signal(SIGKILL, nullptr); });
+    step("send_signal", [&] { return child_of("child by pidfd")->send_signal(SIGKILL, nullptr, 0); });
     (void)::kill(children_[0].pid, SIGKILL);
     for (const Child& child : children_) {
       siginfo_t info = {};

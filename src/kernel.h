@@ -243,9 +243,9 @@ inline int pidfd_open(pid_t pid) {
   return above_stdio(run(Call::kPidfdOpen, [&] { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)); }));
 }
 
-inline int pidfd_send_signal(int pidfd, int sig, const siginfo_t* info) {
+inline int pidfd_send_signal(int pidfd, int sig, const siginfo_t* info, unsigned flags = 0) {
   return run(Call::kPidfdSendSignal,
-             [&] { return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, sig, info, 0U)); });
+             [&] { return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, sig, info, flags)); });
 }
 
 inline int rt_sigqueueinfo(pid_t pid, int sig, const siginfo_t* info) {

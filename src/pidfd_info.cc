@@ -14,7 +14,7 @@ int pidfd_get_pid(int pidfd, pid_t* ret) {
   char path[sizeof("/proc/self/fdinfo/") + 3 * sizeof(int)];
   (void)::snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
   const int fd = kernel::open(path, O_RDONLY);
-  if (fd == -ENOENT) return kernel::fcntl_getfd(pidfd) < 0 ? -ESRCH : -EOPNOTSUPP;
+  if (fd == -ENOENT) return kernel::fcntl_getfd(pidfd) < 0 ? -EBADF : -EOPNOTSUPP;
   if (fd < 0) return fd;
   char text[1024];
   const ssize_t n = kernel::read(fd, text, sizeof(text));

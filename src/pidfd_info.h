@@ -7,7 +7,7 @@
 
 namespace evenkeel {
 
-// -ESRCH: not open, or the process is gone (reaped); -ENOTTY: not a pidfd; -EREMOTE: of another PID namespace;
+// -EBADF: not open; -ESRCH: the process is gone (reaped); -ENOTTY: not a pidfd; -EREMOTE: of another PID namespace;
 // -EOPNOTSUPP: /proc is not there.
 int pidfd_get_pid(int pidfd, pid_t* ret);
 

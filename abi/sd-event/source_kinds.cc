@@ -203,8 +203,7 @@ EVENKEEL_PUBLIC int sd_event_source_send_child_signal(sd_event_source* s, int si
   RETURN_IF_ERROR(find(s, Kind::kChild, &source));
   RETURN_IF_ERROR(not_forked(*source));
   if (sig <= 0 || sig >= _NSIG) return -EINVAL;
-  (void)flags;  // "Must be zero"; the reference takes any and passes none on.
-  return source->send_signal(sig, si);
+  return source->send_signal(sig, si, flags);
 }
 EVENKEEL_SINCE(LIBSYSTEMD_245, sd_event_source_send_child_signal);
 

@@ -396,9 +396,10 @@ int sd_event_source_get_child_process_own(sd_event_source* s) _sd_noexcept_;
 int sd_event_source_set_child_process_own(sd_event_source* s, int own) _sd_noexcept_;
 
 /* [245] Sends it a signal, which can't hit another process that got its PID later. `si`: as in rt_sigqueueinfo(2), may
- * be NULL. `flags`: 0.
+ * be NULL. `flags`: of pidfd_send_signal(2), 0 in most cases.
  *
- * -EINVAL: no such signal, nor is 0 one, or `si` is for another. -ESRCH: the process has exited. -EPERM. */
+ * -EINVAL: no such signal, nor is 0 one, `si` is for another, or the kernel does not know a flag. -ESRCH: the process
+ * has exited. -EPERM. */
 #if defined _GNU_SOURCE || (defined _POSIX_C_SOURCE && _POSIX_C_SOURCE >= 199309L)
 int sd_event_source_send_child_signal(sd_event_source* s, int sig, const siginfo_t* si, unsigned flags) _sd_noexcept_;
 #else
