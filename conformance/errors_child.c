@@ -218,6 +218,50 @@ static void a_pidfd_stays_open_when_the_call_fails_and_when_the_source_goes(void
   close_nursery(n);
 }
 
+// SIGCHLD is ignored, or SIG_DFL with `flags`.
+static void act_on_sigchld(void (*handler)(int), int flags) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+  assert_int_equal(sigaction(SIGCHLD, &action, NULL), 0);
+}
+
+static void exits_are_EBUSY_while_the_kernel_reaps(void** state) {
+  (void)state;
+  struct Nursery n = open_nursery(true);
+  for (int ignored = 0; ignored < 2; ignored++) {
+    act_on_sigchld(ignored ? SIG_IGN : SIG_DFL, ignored ? 0 : SA_NOCLDWAIT);
+    assert_result(add_child(n.loop, n.child, WEXITED), differs(kReapedByKernel, 0, -EBUSY));
+    assert_result(add_child(n.loop, n.child, WEXITED | WSTOPPED), differs(kReapedByKernel, 0, -EBUSY));
+    assert_result(add_pidfd(n.loop, n.pidfd, WEXITED), differs(kReapedByKernel, 0, -EBUSY));
+    assert_result(add_child(n.loop, INT32_MAX, WEXITED), differs(kReapedByKernel, -ESRCH, -EBUSY));
+    assert_result(add_pidfd(n.loop, STDERR_FILENO, WEXITED), differs(kReapedByKernel, -ENOTTY, -EBUSY));
+    assert_result(add_child(n.loop, INT32_MAX, WSTOPPED), -ESRCH);
+    assert_result(add_child(n.loop, n.child, WSTOPPED), 0);
+    assert_result(add_pidfd(n.loop, n.pidfd, WCONTINUED), 0);
+    assert_result(add_pidfd(n.loop, -1, WEXITED), -EBADF);
+    assert_result(add_child(n.loop, 1, WEXITED), -EINVAL);
+  }
+  act_on_sigchld(SIG_DFL, SA_NOCLDSTOP);
+  assert_result(add_child(n.loop, n.child, WEXITED), 0);
+  act_on_sigchld(SIG_DFL, 0);
+  close_nursery(n);
+}
+
+static int add_while_ignored(void* loop) {
+  act_on_sigchld(SIG_IGN, 0);
+  return sd_event_add_child(loop, NULL, getpid(), WEXITED, on_child, NULL);
+}
+
+static void the_condition_of_the_loop_is_told_before_that(void** state) {
+  (void)state;
+  sd_event *finished = make_finished_loop(), *loop = make_loop();
+  act_on_sigchld(SIG_IGN, 0);
+  assert_result(add_child(finished, getpid(), WEXITED), -ESTALE);
+  act_on_sigchld(SIG_DFL, 0);
+  assert_result(in_child(add_while_ignored, loop), -ECHILD);
+  sd_event_unref(loop);
+  sd_event_unref(finished);
+}
+
 static void send_child_signal_checks_the_number_and_the_kernel_the_flags(void** state) {
   (void)state;
   struct Nursery n = open_nursery(true);
@@ -272,6 +316,8 @@ int main(void) {
       clean_test(processes_that_are_no_children_are_accepted),
       clean_test(fds_that_are_no_pidfds_are_refused),
       clean_test(a_pidfd_stays_open_when_the_call_fails_and_when_the_source_goes),
+      clean_test(exits_are_EBUSY_while_the_kernel_reaps),
+      clean_test(the_condition_of_the_loop_is_told_before_that),
       clean_test(send_child_signal_checks_the_number_and_the_kernel_the_flags),
       clean_test(send_child_signal_after_the_exit_was_seen_is_ESRCH),
   };

@@ -21,6 +21,12 @@ bool sigchld_is_blocked() {
 
 }  // namespace
 
+bool ChildSource::exits_are_kept() {
+  struct sigaction action = {};
+  (void)::sigaction(SIGCHLD, nullptr, &action);
+  return action.sa_handler != SIG_IGN && (action.sa_flags & SA_NOCLDWAIT) == 0;
+}
+
 int ChildSource::add(Loop& loop, Source** ret, pid_t pid, int options, Callback callback, void* userdata) {
   if (loop.children().by_pid().find(pid)) return -EBUSY;
   const int pidfd = kernel::pidfd_open(pid);

@@ -367,7 +367,8 @@ int sd_event_source_get_signal(sd_event_source* s) _sd_noexcept_;
 /* [221] `options`: WEXITED, WSTOPPED, WCONTINUED, or several; [259] with WNOWAIT nothing is taken and nobody is reaped.
  *
  * -EINVAL: other options, or a PID that is not above 1. -ESRCH: no such process. -EBUSY: the loop has a source for it
- * already, or SIGCHLD is needed, and not blocked. */
+ * already, or SIGCHLD is needed, and not blocked. -EBUSY: WEXITED
+ * while SIGCHLD is ignored or has SA_NOCLDWAIT. */
 int sd_event_add_child(sd_event* e, sd_event_source** s, pid_t pid, int options, sd_event_child_handler_t callback,
                        void* userdata) _sd_noexcept_;
 
