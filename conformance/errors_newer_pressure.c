@@ -136,12 +136,26 @@ static void an_empty_path_and_dev_null_mean_off(void** state) {
   assert_result(add_with(api, "", NULL), -EHOSTDOWN);
   assert_result(add_with(api, "/dev/null", NULL), -EHOSTDOWN);
   assert_result(add_with(api, "", "c29tZQ=="), -EHOSTDOWN);
+  const char* const spelled[] = {"/dev/./null", "//dev/null",  "/dev//null",        "/dev/null/",
+                                 "/dev/null//", "/dev/null/.", "/.//dev/./null/./."};
+  for (size_t i = 0; i < lengthof(spelled); i++) assert_result(add_with(api, spelled[i], NULL), -EHOSTDOWN);
 }
 
 static void paths_that_are_not_absolute_and_normalized_are_EBADMSG(void** state) {
   const struct Pressure* api = *state;
-  const char* const bad[] = {"relative", "./x", "../x", "/proc/../proc/pressure/memory", "/proc/./pressure/memory",
-                             "/.."};
+  const char* const bad[] = {"relative",
+                             "./x",
+                             "../x",
+                             "/proc/../proc/pressure/memory",
+                             "/proc/./pressure/memory",
+                             "/..",
+                             "dev/null",
+                             "./dev/null",
+                             "/dev/../dev/null",
+                             "/dev/null/..",
+                             "//",
+                             "/.",
+                             "//dev/zero"};
   for (size_t i = 0; i < lengthof(bad); i++) assert_result(add_with(api, bad[i], NULL), -EBADMSG);
 }
 

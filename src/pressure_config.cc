@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include <algorithm>
+
 #include "src/base64.h"
 #include "src/kernel.h"
 #include "src/memory.h"
@@ -32,6 +34,20 @@ const Resource& resource_of(Kind kind) {
   static constexpr Resource kIo = {"IO_PRESSURE_WATCH", "IO_PRESSURE_WRITE", "io.pressure", "/proc/pressure/io"};
   if (kind == Kind::kCpuPressure) return kCpu;
   return kind == Kind::kIoPressure ? kIo : kMemory;
+}
+
+// As "/dev/null" however it is spelled: with more slashes, and with dots for parts.
+bool is_dev_null(std::string_view path) {
+  constexpr std::string_view kParts[] = {"dev", "null"};
+  size_t n = 0;
+  if (!path.starts_with('/')) return false;
+  while (!path.empty()) {
+    const std::string_view part = {path.data(), std::min(path.find('/'), path.size())};
+    path.remove_prefix(std::min(part.size() + 1, path.size()));
+    if (part.empty() || part == ".") continue;
+    if (n == std::size(kParts) || part != kParts[n++]) return false;
+  }
+  return n == std::size(kParts);
 }
 
 int read_cgroup_path(CgroupPath* ret) {
@@ -108,7 +124,7 @@ int PressureConfig::open(Kind kind) {
     if (fd < 0 && !kernel::is_shortage(fd)) fd = kernel::open(resource.system_file, O_RDWR | O_NONBLOCK);
     return fd == -ENOENT ? -EOPNOTSUPP : fd;
   }
-  if (path[0] == '\0' || ::strcmp(path, "/dev/null") == 0) return -EHOSTDOWN;
+  if (path[0] == '\0' || is_dev_null(path)) return -EHOSTDOWN;
   if (!is_normalized(path)) return -EBADMSG;
   ruled_by_variables_ = true;
   const char* base64 = ::secure_getenv(resource.write_variable);
