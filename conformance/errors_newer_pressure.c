@@ -177,14 +177,32 @@ static void fifos_and_stream_sockets_are_accepted(void** state) {
   close_yard(y);
 }
 
-static void bad_Base64_is_an_error(void** state) {
-  const struct Pressure* api = *state;
+static void bad_Base64_is_refused_by_what_is_wrong_with_it(void** state) {
+  const struct {
+    const char* text;
+    int result;
+  } tries[] = {
+      {"c", -EPIPE},
+      {"c29tZ", -EPIPE},
+      {"ab=", -EPIPE},
+      {"YQ= ", -EPIPE},
+      {"!!!!", -EINVAL},
+      {"c29t*Q==", -EINVAL},
+      {"ab=c", -EINVAL},
+      {"====", -EINVAL},
+      {"a===", -EINVAL},
+      {"YR==", -EINVAL},
+      {"abcd=", -EINVAL},
+      {"YWJj\v", -EINVAL},
+      {"YQ==YQ==", -ENAMETOOLONG},
+      {"YQ===", -ENAMETOOLONG},
+      {"YWJj_-8=", 0},
+      {"YWJj/+8=", 0},
+      {" YW\tJj\r\n", 0},
+      {"", 0},
+  };
   struct Yard y = open_yard();
-  const char* const bad[] = {"c29tZ", "!!!!", "c29t*Q=="};
-  for (size_t i = 0; i < lengthof(bad); i++) {
-    int r = add_with(api, y.fifo, bad[i]);
-    assert_true(r < 0);
-  }
+  for (size_t i = 0; i < lengthof(tries); i++) assert_result(add_with(*state, y.fifo, tries[i].text), tries[i].result);
   close_yard(y);
 }
 
@@ -349,7 +367,7 @@ int main(void) {
       FOR_EACH_PRESSURE(paths_that_are_not_absolute_and_normalized_are_EBADMSG),
       FOR_EACH_PRESSURE(inodes_that_cannot_be_watched_are_refused_each_with_its_error),
       FOR_EACH_PRESSURE(fifos_and_stream_sockets_are_accepted),
-      FOR_EACH_PRESSURE(bad_Base64_is_an_error),
+      FOR_EACH_PRESSURE(bad_Base64_is_refused_by_what_is_wrong_with_it),
       FOR_EACH_PRESSURE(set_type_takes_some_and_full_and_says_whether_it_changed),
       FOR_EACH_PRESSURE(set_period_checks_range_and_order_and_says_whether_it_changed),
       FOR_EACH_PRESSURE(settings_are_EBUSY_once_the_first_iteration_began),

@@ -462,7 +462,8 @@ int sd_event_add_exit(sd_event* e, sd_event_source** s, sd_event_handler_t callb
 /* [254] `callback` NULL: sd_event_trim_memory().
  *
  * -EHOSTDOWN: the variable is empty or "/dev/null", so there shall be none. -EBADMSG: it is no absolute path, or not a
- * normalised one, or the other is no Base64. -ENOENT, -EACCES, ...: it can't be opened. -EISDIR, -ENOTTY, -EBADF: it is
+ * normalised one. -EPIPE, -ENAMETOOLONG, -EINVAL: the Base64 of the other ends too early, goes on after its padding, or
+ * has a character that can't be there. -ENOENT, -EACCES, ...: it can't be opened. -EISDIR, -ENOTTY, -EBADF: it is
  * a directory, a file but not of the kernel, something else. -EOPNOTSUPP: not set, and the kernel does not measure. */
 int sd_event_add_memory_pressure(sd_event* e, sd_event_source** s, sd_event_handler_t callback,
                                  void* userdata) _sd_noexcept_;
