@@ -13,26 +13,27 @@
 #include "errors_table_child.h"
 #include "errors_table_kinds.h"
 
-#define SO_SAY(busy, stale, forked) "DDDDDDDD" busy, "DDDDDDDD" stale, "DDDDDDDD" forked, "DDDDDDDD" stale
+#define SO_SAY(live, forked) "DDDDDDDD" live, "DDDDDDDD" live, "DDDDDDDD" forked, "DDDDDDDD" forked
 
 // clang-format off
 // The calls of one resource, and its letters in the words of the three.
-#define PRESSURE_CALLS(X, name, set_type, set_period, busy, stale, forked)                                            \
-  X(set_##name##_type, set_type(s, "full"), SO_SAY(busy, stale, forked))                                              \
-  X(set_##name##_type_bad, set_type(s, "bad"), SO_SAY(busy, stale, forked))                                           \
-  X(set_##name##_type_null, set_type(s, NULL), "VVVVVVVVVVV", "VVVVVVVVVVV", "VVVVVVVVVVV", "VVVVVVVVVVV")            \
-  X(set_##name##_period, set_period(s, 5, 9), SO_SAY(busy, stale, forked))                                            \
-  X(set_##name##_period_0, set_period(s, 0, 9), SO_SAY(busy, stale, forked))                                          \
-  X(set_##name##_period_without_end, set_period(s, 5, UINT64_MAX), SO_SAY(busy, stale, forked))                       \
-  X(set_##name##_period_above, set_period(s, 9, 5), SO_SAY(busy, stale, forked))
+#define PRESSURE_CALLS(X, name, set_type, set_period, busy, invalid, range, forked)                                   \
+  X(set_##name##_type, set_type(s, "full"), SO_SAY(busy, forked))                                                     \
+  X(set_##name##_type_bad, set_type(s, "bad"), SO_SAY(invalid, forked))                                               \
+  X(set_##name##_type_null, set_type(s, NULL), SO_SAY(invalid, invalid))                                              \
+  X(set_##name##_period, set_period(s, 5, 9), SO_SAY(busy, forked))                                                   \
+  X(set_##name##_period_0, set_period(s, 0, 9), SO_SAY(range, forked))                                                \
+  X(set_##name##_period_without_end, set_period(s, 5, UINT64_MAX), SO_SAY(range, forked))                             \
+  X(set_##name##_period_0_below, set_period(s, 9, 0), SO_SAY(range, forked))                                          \
+  X(set_##name##_period_above, set_period(s, 9, 5), SO_SAY(invalid, forked))
 
 #define NEWER_CALLS(X)                                                                                                \
   PRESSURE_CALLS(X, memory, sd_event_source_set_memory_pressure_type, sd_event_source_set_memory_pressure_period,     \
-    "BDD", "SDD", "CDD")                                                                                              \
+    "BDD", "VDD", "ADD", "CDD")                                                                                       \
   PRESSURE_CALLS(X, cpu, sd_event_source_set_cpu_pressure_type, sd_event_source_set_cpu_pressure_period,              \
-    "DBD", "DSD", "DCD")                                                                                              \
+    "DBD", "DVD", "DAD", "DCD")                                                                                       \
   PRESSURE_CALLS(X, io, sd_event_source_set_io_pressure_type, sd_event_source_set_io_pressure_period,                 \
-    "DDB", "DDS", "DDC")                                                                                              \
+    "DDB", "DDV", "DDA", "DDC")                                                                                       \
   X(get_inotify_path, sd_event_source_get_inotify_path(s, &out.text),                                                 \
     "DDDD.DDDDDD", "DDDD.DDDDDD", "DDDDCDDDDDD", "DDDDCDDDDDD")                                                       \
   X(get_inotify_path_null, sd_event_source_get_inotify_path(s, NULL),                                                 \

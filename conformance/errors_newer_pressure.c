@@ -245,6 +245,23 @@ static int settings_are_busy_after_an_iteration(const struct Pressure* api, sd_e
   return 0;
 }
 
+// Nothing was written, and so the end of the loop is no reason to refuse anything; a fork is.
+static int set_type_forked(void* context) {
+  struct Try* try = context;
+  return try->api->set_type(*(sd_event_source**)try->watch, "bad");
+}
+
+static int settings_change_in_a_finished_loop(const struct Pressure* api, sd_event* loop, sd_event_source* s) {
+  finish_loop(loop);
+  assert_result(api->set_type(s, "bad"), -EINVAL);
+  assert_result(api->set_period(s, 9, 5), -EINVAL);
+  assert_result(api->set_type(s, "full"), 1);
+  assert_result(api->set_period(s, 100000, 2000000), 1);
+  struct Try forked = {.api = api, .watch = (const char*)&s};
+  assert_result(in_child(set_type_forked, &forked), -ECHILD);
+  return 0;
+}
+
 static int settings_are_busy(const struct Pressure* api, sd_event* loop, sd_event_source* s) {
   (void)loop;
   assert_result(api->set_type(s, "full"), -EBUSY);
@@ -265,6 +282,11 @@ static void set_period_checks_range_and_order_and_says_whether_it_changed(void**
 static void settings_are_EBUSY_once_the_first_iteration_began(void** state) {
   skip_without_psi(*state);
   assert_result(add_then(*state, NULL, settings_are_busy_after_an_iteration), 0);
+}
+
+static void settings_change_until_they_are_written_also_in_a_finished_loop(void** state) {
+  skip_without_psi(*state);
+  assert_result(add_then(*state, NULL, settings_change_in_a_finished_loop), 0);
 }
 
 static void settings_are_EBUSY_when_the_variables_rule(void** state) {
@@ -371,6 +393,7 @@ int main(void) {
       FOR_EACH_PRESSURE(set_type_takes_some_and_full_and_says_whether_it_changed),
       FOR_EACH_PRESSURE(set_period_checks_range_and_order_and_says_whether_it_changed),
       FOR_EACH_PRESSURE(settings_are_EBUSY_once_the_first_iteration_began),
+      FOR_EACH_PRESSURE(settings_change_until_they_are_written_also_in_a_finished_loop),
       FOR_EACH_PRESSURE(settings_are_EBUSY_when_the_variables_rule),
       FOR_EACH_PRESSURE(other_sources_are_EDOM_and_null_is_EINVAL),
       FOR_EACH_PRESSURE(the_three_pressures_are_three_kinds),

@@ -197,14 +197,15 @@ static void setters_look_at_null_kind_finished_and_forked(void** state) {
     assert_result(resources[i].set_period(defer, 1, 2), -EDOM);
     for (size_t k = 0; k < lengthof(resources); k++) {
       assert_result(resources[i].set_type(sources[k], "full"), k == i ? -EBUSY : -EDOM);
-      assert_result(resources[i].set_period(sources[k], 0, 0), k == i ? -EBUSY : -EDOM);
+      assert_result(resources[i].set_type(sources[k], NULL), k == i ? -EINVAL : -EDOM);
+      assert_result(resources[i].set_period(sources[k], 0, 0), k == i ? -ERANGE : -EDOM);
     }
   }
   assert_result(in_child(set_in_forked, sources[0]), -ECHILD);
   sd_event_source_unref(defer);
   finish_loop(loop);
-  assert_result(memory_resource->set_type(sources[0], "full"), -ESTALE);
-  assert_result(memory_resource->set_period(sources[0], 1, 2), -ESTALE);
+  assert_result(memory_resource->set_type(sources[0], "full"), -EBUSY);
+  assert_result(memory_resource->set_period(sources[0], 1, 2), -EBUSY);
   for (size_t i = 0; i < lengthof(resources); i++) sd_event_source_unref(sources[i]);
   sd_event_unref(loop);
   close(fifo);

@@ -2,8 +2,8 @@
 //
 // Sources for memory, CPU and IO pressure. See handles.h.
 //
-// The checks of the setters: null, kind, finished, forked; then whether the program may still say anything at all; the
-// values last.
+// The checks of the setters: null source, kind, null value, forked; then the values; then whether the program may still
+// say anything at all, which the end of the loop does not change.
 #include <string.h>
 
 #include "abi/sd-event/handles.h"
@@ -19,27 +19,23 @@ static int add_pressure(sd_event* e, sd_event_source** ret, Kind kind, sd_event_
   return PressureSource::add(*loop, to_source(ret), kind, callback_cast<Source::Handler>(callback), userdata);
 }
 
-static int find_settable(sd_event_source* s, Kind kind, PressureSource** ret) {
-  RETURN_IF_ERROR(find(s, kind, ret));
-  RETURN_IF_ERROR(usable(**ret));
-  return (*ret)->settable() ? 0 : -EBUSY;
-}
-
 static int set_type(sd_event_source* s, Kind kind, const char* type) {
-  if (!type) return -EINVAL;
   PressureSource* source = nullptr;
-  RETURN_IF_ERROR(find_settable(s, kind, &source));
+  RETURN_IF_ERROR(find(s, kind, &source));
+  if (!type) return -EINVAL;
+  RETURN_IF_ERROR(not_forked(*source));
   const bool full = strcmp(type, "full") == 0;
   if (!full && strcmp(type, "some") != 0) return -EINVAL;
-  return source->set_full(full);
+  return source->connected() ? source->set_full(full) : -ESTALE;
 }
 
 static int set_period(sd_event_source* s, Kind kind, uint64_t threshold, uint64_t window) {
   PressureSource* source = nullptr;
-  RETURN_IF_ERROR(find_settable(s, kind, &source));
+  RETURN_IF_ERROR(find(s, kind, &source));
+  RETURN_IF_ERROR(not_forked(*source));
   if (threshold == 0 || threshold == kForever || window == 0 || window == kForever) return -ERANGE;
   if (threshold > window) return -EINVAL;
-  return source->set_period(threshold, window);
+  return source->connected() ? source->set_period(threshold, window) : -ESTALE;
 }
 
 extern "C" {

@@ -22,7 +22,7 @@
  *  -ENOPKG  SD_EVENT_DEFAULT, and this thread has no default loop.
  *  -EDOM    The source is of another kind than the call is for.
  *  -ESTALE  The loop is finished: of calls that add a source, run the loop or ask it to exit, that set anything of a
- *           source but OFF that says when it is called (prepare, priority, events, time, accuracy, pressure), and of
+ *           source but OFF that says when it is called (prepare, priority, events, time, accuracy), and of
  *           get_pending and leave_ratelimit. The loop is gone, as it may be for a source that was floating: of all
  *           calls that need it.
  *  -ECHILD  The process was forked after the loop was made; NULL from calls that return a pointer. Only to get the
