@@ -163,24 +163,16 @@ int PressureSource::fire() {
   return kind() == Kind::kMemoryPressure ? trim_memory() : 0;
 }
 
-// Throws the input away. <0 where there was none, and won't be.
+// Throws some input away; what is left is for the next iteration. <0 where there was none, and won't be.
 int PressureSource::drain() {
-  constexpr size_t kAtMost = 4U << 20U;  // A device may have no end; what is left is for the next iteration.
   char waste[4096];
-  size_t total = 0;
-  while (total < kAtMost) {
-    const ssize_t n = kernel::read(file_, waste, sizeof(waste));
-    if (n == -EINTR) continue;
-    if (n > 0) {
-      total += static_cast<size_t>(n);
-      continue;
-    }
-    if (total > 0) return 0;
-    // Somebody else may have read what made us wake up; that it was there is all we want to know.
-    if (n == -EAGAIN) return (revents_ & kBroken) != 0 ? -EIO : 0;
-    return n == 0 ? -EIO : static_cast<int>(n);
-  }
-  return 0;
+  ssize_t n;
+  do {
+    n = kernel::read(file_, waste, sizeof(waste));
+  } while (n == -EINTR);
+  // Somebody else may have read what made us wake up; that it was there is all we want to know.
+  if (n == -EAGAIN) return (revents_ & kBroken) != 0 ? -EIO : 0;
+  return n > 0 ? 0 : n == 0 ? -EIO : static_cast<int>(n);
 }
 
 void PressureSource::detach(bool forked) {

@@ -455,9 +455,9 @@ int sd_event_add_exit(sd_event* e, sd_event_source** s, sd_event_handler_t callb
  * cgroup of the process, else the machine.
  *
  * If $MEMORY_PRESSURE_WATCH (CPU_..., IO_...) is set, it names what is watched: a file of the kernel, or a FIFO, a
- * device or a stream socket, where any input counts and is thrown away. $MEMORY_PRESSURE_WRITE is written there,
- * Base64-decoded, before the first wait. Settings that the kernel refuses turn the source OFF, and the loop goes on; a
- * file that has gone away counts as a callback that failed. */
+ * device or a stream socket, where any input counts and is thrown away, 4 KiB at most a call. $MEMORY_PRESSURE_WRITE
+ * is written there, Base64-decoded, before the first wait. Settings that the kernel refuses turn the source OFF, and
+ * the loop goes on; a file that has gone away counts as a callback that failed. */
 
 /* [254] `callback` NULL: sd_event_trim_memory().
  *
