@@ -88,15 +88,19 @@ int parse_unix(std::string_view text, NotifyAddress* ret) {
   return 0;
 }
 
-// CID:PORT. Neither may be the wildcard: a message goes to one receiver.
+// CID:PORT. Neither may be the wildcard, as number or as -1: a message goes to one receiver. The port is looked at
+// first.
 int parse_vsock(std::string_view text, int type, bool fall_back, NotifyAddress* ret) {
   const size_t colon = text.find(':');
   if (colon == text.npos) return -EINVAL;
   uint64_t cid = 0;
   uint64_t port = 0;
-  if (parse_unsigned({text.data(), colon}, VMADDR_CID_ANY - 1U, &cid) < 0) return -EINVAL;
+  const std::string_view cid_text = {text.data(), colon};
   text.remove_prefix(colon + 1);
-  if (parse_unsigned(text, VMADDR_PORT_ANY - 1U, &port) < 0) return -EINVAL;
+  if (const int r = parse_unsigned(text, UINT32_MAX, &port); r < 0) return r;
+  if (cid_text == "-1") return -EINVAL;
+  if (const int r = parse_unsigned(cid_text, UINT32_MAX, &cid); r < 0) return r;
+  if (cid == VMADDR_CID_ANY || port == VMADDR_PORT_ANY) return -EINVAL;
   ret->vm.svm_family = AF_VSOCK;
   ret->vm.svm_cid = static_cast<unsigned>(cid);
   ret->vm.svm_port = static_cast<unsigned>(port);
@@ -143,7 +147,7 @@ bool is_refused_identity(ssize_t r) { return r == -EPERM || r == -ESRCH || r == 
 bool is_another(pid_t pid) { return pid != 0 && pid != kernel::getpid(); }
 
 int send_unix(const NotifyAddress& address, const NotifyMessage& message) {
-  if (message.fds.size() > kMaxFds) return -EINVAL;
+  if (message.fds.size() > kMaxFds) return -E2BIG;
   const Fd socket(kernel::socket(AF_UNIX, address.type));
   if (socket.get() < 0) return socket.get();
 
@@ -167,12 +171,16 @@ int send_unix(const NotifyAddress& address, const NotifyMessage& message) {
   return r < 0 ? static_cast<int>(r) : 1;
 }
 
-int send_vsock(const NotifyAddress& address, int type, std::string_view state) {
+// 0: there is a connection, but not for descriptors.
+int send_vsock(const NotifyAddress& address, int type, const NotifyMessage& message) {
   const Fd socket(kernel::socket(AF_VSOCK, type));
   if (socket.get() < 0) return socket.get();
   if (const int r = kernel::connect(socket.get(), &address.any, address.size); r < 0) return r;
+  // To send the rest would be to lose them.
+  if (!message.fds.empty()) return 0;
 
   // Only a stream ever takes less than all. The end of the connection ends its message.
+  std::string_view state = message.state;
   do {
     struct iovec text = {const_cast<char*>(state.data()), state.size()};
     struct msghdr header = {};
@@ -247,18 +255,18 @@ int parse_notify_address(const char* text, NotifyAddress* ret) {
     address.remove_prefix(scheme.prefix.size());
     return parse_vsock(address, scheme.type, scheme.fall_back, ret);
   }
-  return -EINVAL;
+  return -EPROTO;
 }
 
 int notify_send(const NotifyAddress& address, const NotifyMessage& message) {
   if (address.any.sa_family == AF_UNIX) return send_unix(address, message);
-  if (!message.fds.empty()) return -EOPNOTSUPP;
-  const int r = send_vsock(address, address.type, message.state);
-  if (!address.fall_back || !is_missing_type(r)) return r;
-  return send_vsock(address, SOCK_SEQPACKET, message.state);
+  int r = send_vsock(address, address.type, message);
+  if (address.fall_back && is_missing_type(r)) r = send_vsock(address, SOCK_SEQPACKET, message);
+  return r == 0 ? -EOPNOTSUPP : r;
 }
 
 int notify(const NotifyMessage& message) {
+  if (message.fds.size() > kMaxFds) return -E2BIG;
   const char* const socket = manager_variable("NOTIFY_SOCKET");
   if (!socket) return 0;
   NotifyAddress address;

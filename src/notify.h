@@ -58,16 +58,17 @@ struct NotifyAddress {
   int type;        // SOCK_DGRAM, SOCK_SEQPACKET or SOCK_STREAM
   bool fall_back;  // vsock: SOCK_SEQPACKET where the hypervisor has no datagrams
 };
-// -EINVAL for what is no address, -ENAMETOOLONG for a path that does not fit into one.
+// -EPROTO for what begins like no address, -EINVAL for one that is none, -ERANGE for a vsock number that is too large,
+// -ENAMETOOLONG for a path that does not fit.
 int parse_notify_address(const char* text, NotifyAddress* ret);
 
 struct NotifyMessage {
   const char* state;              // newline-separated assignments, not null
   pid_t pid = 0;                  // on behalf of this process where the kernel lets us, 0: this one
-  std::span<const int> fds = {};  // 253 at most (-EINVAL): the kernel's limit
+  std::span<const int> fds = {};  // 253 at most (-E2BIG): the kernel's limit
 };
-// Waits while the manager's queue is full; -EINTR when a signal handler ends that. -EOPNOTSUPP for descriptors over
-// vsock.
+// Waits while the manager's queue is full; -EINTR when a signal handler ends that. -EOPNOTSUPP for descriptors once
+// a vsock is connected.
 int notify_send(const NotifyAddress& address, const NotifyMessage& message);
 
 // The same to $NOTIFY_SOCKET; 0 when it is not set.

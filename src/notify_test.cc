@@ -249,13 +249,18 @@ TEST_F(NotifyTest, AVsockAddressSaysWhichKindOfSocket) {
   }
 }
 
-TEST_F(NotifyTest, WhatIsNoAddressIsEinval) {
-  for (const char* text :
-       {"", "x", "@", "/", "vsock", "vsock:", "vsock:2", "vsock:2:", "vsock::1", "vsock:-1:1", "vsock:2:-1",
-        "vsock:4294967295:1", "vsock:2:4294967295", "vsock:2:1:", "vsock-raw:2:1", "Vsock:2:1"}) {
+void expect_refused(std::initializer_list<const char*> texts, int error) {
+  for (const char* text : texts) {
     NotifyAddress address;
-    EXPECT_EQ(parse_notify_address(text, &address), -EINVAL) << text;
+    EXPECT_EQ(parse_notify_address(text, &address), error) << text;
   }
+}
+
+TEST_F(NotifyTest, WhatIsNoAddressSaysWhy) {
+  expect_refused({"", "x", "vsock", "vsock-raw:2:1", "Vsock:2:1"}, -EPROTO);
+  expect_refused({"@", "/", "vsock:", "vsock:2", "vsock:2:", "vsock::1", "vsock:2:1:"}, -EINVAL);
+  expect_refused({"vsock:-1:1", "vsock:4294967295:1", "vsock:2:4294967295"}, -EINVAL);
+  expect_refused({"vsock:2:-1", "vsock:4294967296:1", "vsock:2:4294967296", "vsock:x:4294967296"}, -ERANGE);
 }
 
 // ---- Over vsock ----
@@ -352,12 +357,21 @@ TEST_F(NotifyTest, ABarrierWithoutAPipeIsNoneAndSaysSo) {
 
 TEST_F(NotifyTest, DescriptorsDoNotGoOverVsock) {
   Hypervisor here;
+  const Listener listener(SOCK_DGRAM, 3, 99);
   hypervisor = &here;
   setenv("NOTIFY_SOCKET", "vsock:3:99", 1);
   const int fds[] = {1};
+  test::Faults faults;
   EXPECT_EQ(notify({.state = "FDSTORE=1", .fds = fds}), -EOPNOTSUPP);
   EXPECT_EQ(notify_barrier(0, kForever), -EOPNOTSUPP);
-  EXPECT_TRUE(here.types.empty());
+  EXPECT_EQ(faults.n(kernel::Call::kSendmsg), 0);
+  EXPECT_EQ(here.types,
+            (std::vector<int>{SOCK_DGRAM, SOCK_DGRAM}));  // One each: to have them refused is no lack of a type.
+}
+
+TEST_F(NotifyTest, MoreDescriptorsThanTheKernelTakesAreTooManyWithoutAManagerToo) {
+  const std::vector<int> fds(254, 1);
+  EXPECT_EQ(notify({.state = "A=1", .fds = fds}), -E2BIG);
 }
 
 // ---- The environment ----
@@ -372,8 +386,8 @@ TEST_F(NotifyTest, WithoutAManagerNothingHappens) {
 
 TEST_F(NotifyTest, TheVariablesAreReadAndStay) {
   setenv("NOTIFY_SOCKET", "bad", 1);
-  EXPECT_EQ(notify("READY=1"), -EINVAL);
-  EXPECT_EQ(notify_barrier(0, 0), -EINVAL);
+  EXPECT_EQ(notify("READY=1"), -EPROTO);
+  EXPECT_EQ(notify_barrier(0, 0), -EPROTO);
   EXPECT_STREQ(getenv("NOTIFY_SOCKET"), "bad");
 }
 

@@ -114,9 +114,9 @@ int sd_is_mq(int fd, const char* path) _sd_noexcept_;
  * for one kind of socket only.
  *
  * 1: the manager has it in its queue, which says nothing about what it makes of it. 0: $NOTIFY_SOCKET is not set.
- * -EINVAL: no message, or an address that makes no sense. -ENAMETOOLONG: its path is too long.
- * -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE, ...: the manager can't be reached there.
- * -EINTR: a signal handler ran while the call waited for room in the manager's queue.
+ * -EINVAL: no message, or an address that makes no sense. -EPROTO: it begins like none. -ERANGE: a number in it.
+ * -ENAMETOOLONG: its path is too long. -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE, ...: the manager can't be reached
+ * there. -EINTR: a signal handler ran while the call waited for room in the manager's queue.
  *
  * `pid` other than 0: on behalf of that process. Without the privilege for it, in the name of the caller after all. */
 
@@ -134,7 +134,7 @@ int sd_pid_notifyf(pid_t pid, int unset_environment, const char* format, ...) _s
 
 /* [219] With copies of `n_fds` descriptors, which the manager may keep for us (FDSTORE=1).
  *
- * -EINVAL: `fds` is NULL and `n_fds` is not 0, or more than 253 of them. -EBADF: one is not open.
+ * -EINVAL: `fds` is NULL and `n_fds` is not 0. -E2BIG: more than 253 of them. -EBADF: one is not open.
  * -EOPNOTSUPP: vsock carries no descriptors. */
 int sd_pid_notify_with_fds(pid_t pid, int unset_environment, const char* state, const int* fds,
                            unsigned n_fds) _sd_noexcept_;
