@@ -76,21 +76,36 @@ static void a_loop_with_an_enabled_source_is_not_idle(void** state) {
 
 // ---- get_inotify_path ----------------------------------------------------------------------------------------------
 
-static void get_inotify_path_returns_the_path_as_it_was_given(void** state) {
+static void expect_path(sd_event_source* s, const char* expected) {
+  const char* path = NULL;
+  assert_result(sd_event_source_get_inotify_path(s, &path), 0);
+  assert_string_equal(path, expected);
+}
+
+static void get_inotify_path_returns_that_of_the_inode(void** state) {
   (void)state;
   sd_event* loop = make_loop();
-  sd_event_source *s = NULL, *by_fd = NULL;
-  const char* path = "untouched";
-  int root = open("/", O_PATH | O_CLOEXEC);
+  sd_event_source *s = NULL, *by_fd = NULL, *by_file = NULL;
+  const char* text = NULL;
+  char resolved[4096] = "";
+  int root = open("/", O_PATH | O_CLOEXEC), file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  assert_true(readlink("/proc/self/exe", resolved, sizeof(resolved) - 1) > 0);
   assert_int_equal(sd_event_add_inotify_fd(loop, &by_fd, root, IN_DELETE_SELF, on_inotify, NULL), 0);
-  assert_result(sd_event_source_get_inotify_path(by_fd, &path), -ENXIO);
-  assert_string_equal(path, "untouched");
-  assert_int_equal(sd_event_add_inotify(loop, &s, "/tmp", IN_DELETE_SELF, on_inotify, NULL), 0);
-  assert_result(sd_event_source_set_description(s, "another name"), 1);
-  assert_result(sd_event_source_get_inotify_path(s, &path), 0);
-  assert_string_equal(path, "/tmp");
+  assert_int_equal(sd_event_add_inotify_fd(loop, &by_file, file, IN_ATTRIB, on_inotify, NULL), 0);
   close(root);
+  close(file);
+  expect_path(by_fd, "/");
+  expect_path(by_file, resolved);
+  assert_result(sd_event_source_get_description(by_fd, &text), -ENXIO);
+  assert_int_equal(sd_event_add_inotify(loop, &s, "/proc/../tmp/./", IN_DELETE_SELF, on_inotify, NULL), 0);
+  assert_result(sd_event_source_get_description(s, &text), 0);
+  assert_string_equal(text, "/proc/../tmp/./");
+  assert_result(sd_event_source_set_description(s, "another name"), 1);
+  expect_path(s, "/tmp");
+  assert_result(sd_event_run(loop, 0), 0);
+  expect_path(s, "/tmp");
   sd_event_source_unref(by_fd);
+  sd_event_source_unref(by_file);
   sd_event_source_unref(s);
   sd_event_unref(loop);
 }
@@ -158,7 +173,7 @@ int main(void) {
       clean_test(exit_on_idle_is_off_at_first_and_both_calls_return_the_setting),
       clean_test(an_idle_loop_ends_with_code_0_when_asked_to),
       clean_test(a_loop_with_an_enabled_source_is_not_idle),
-      clean_test(get_inotify_path_returns_the_path_as_it_was_given),
+      clean_test(get_inotify_path_returns_that_of_the_inode),
       clean_test(leave_ratelimit_of_what_is_not_limited_is_0),
       clean_test(leave_ratelimit_ends_it_and_the_count_starts_over),
       clean_test(trim_memory_works_with_and_without_loops),

@@ -275,13 +275,27 @@ int InotifySource::add(Loop& loop, Source** ret, int fd, const char* path, uint3
   InotifySource* source = make<InotifySource>(fd, mask, callback);
   if (!source) return -ENOMEM;
   source->userdata = userdata;
-  if (path && !(source->path_ = copy_string(path))) {
-    dispose(source);
-    return -ENOMEM;
+  int r = path && !(source->path_ = copy_string(path)) ? -ENOMEM : source->find_inode_path(fd);
+  if (r < 0) {
+    source->destroy();
+    return r;
   }
-  if (const int r = connect(loop, source, !ret); r < 0) return r;
+  r = connect(loop, source, !ret);
+  if (r < 0) return r;
   if (ret) *ret = source;
   return 0;
+}
+
+int InotifySource::find_inode_path(int fd) {
+  char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+  char path[PATH_MAX];
+  (void)::snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  const ssize_t n = kernel::readlink(link, path, sizeof(path) - 1);
+  // A descriptor that is not open has no link either.
+  if (n < 0) return n != -ENOENT ? static_cast<int>(n) : kernel::fcntl_getfd(fd) < 0 ? -EBADF : -ENOSYS;
+  path[n] = '\0';
+  inode_path_ = copy_string(path);
+  return inode_path_ ? 0 : -ENOMEM;
 }
 
 int InotifySource::attach() {
@@ -352,6 +366,7 @@ void InotifySource::moved() {
 
 void InotifySource::destroy() {
   ::free(path_);
+  ::free(inode_path_);
   dispose(this);
 }
 

@@ -160,7 +160,8 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
   static int open_path(const char* path, uint32_t mask);
 
   uint32_t mask() const { return mask_; }
-  const char* path() const { return path_; }
+  // Of the inode, as the kernel told it when the source was added.
+  const char* path() const { return inode_path_; }
 
   int attach() override;
   void detach(bool forked) override;
@@ -187,7 +188,10 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
         add_fd_(fd),
         callback_(callback) {}
 
-  char* path_ = nullptr;
+  int find_inode_path(int fd);
+
+  char* path_ = nullptr;  // As it was given.
+  char* inode_path_ = nullptr;
   Inode* inode_ = nullptr;
   Inode* next_inode_ = nullptr;  // While it moves to another level.
   uint64_t owed_ = 0;            // The event that it was turned off with.

@@ -223,6 +223,10 @@ inline int fstatfs(int fd, struct statfs* st) {
   return run(Call::kFstatfs, [&] { return ::fstatfs(fd, st); });
 }
 
+inline ssize_t readlink(const char* path, char* buffer, size_t size) {
+  return run(Call::kFstat, [&] { return ::readlink(path, buffer, size); });
+}
+
 inline int fcntl_getfd(int fd) {
   return run(Call::kFcntl, [&] { return ::fcntl(fd, F_GETFD); });
 }

@@ -222,7 +222,6 @@ EVENKEEL_PUBLIC int sd_event_source_get_inotify_path(sd_event_source* s, const c
   InotifySource* source = nullptr;
   RETURN_IF_ERROR(find(s, Kind::kInotify, &source));
   RETURN_IF_ERROR(not_forked(*source));
-  if (!source->path()) return -ENXIO;
   *ret = source->path();
   return 0;
 }

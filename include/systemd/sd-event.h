@@ -432,7 +432,7 @@ int sd_event_add_inotify_fd(sd_event* e, sd_event_source** s, int fd, uint32_t m
 /* [239] The mask, as it was given. */
 int sd_event_source_get_inotify_mask(sd_event_source* s, uint32_t* ret) _sd_noexcept_;
 
-/* [256] The path, as it was given; it is the source's. -ENXIO: a descriptor was given. */
+/* [256] The path of what is watched, absolute and without links; it is the source's. */
 int sd_event_source_get_inotify_path(sd_event_source* s, const char** ret) _sd_noexcept_;
 
 /* ---- Sources that need no event: sd_event_add_defer(3) ---- */
