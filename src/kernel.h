@@ -145,17 +145,17 @@ inline int poll(struct pollfd* fds, nfds_t n, int timeout_ms) {
 }
 
 // With 64 bits of time where long has 32, the fortified ppoll of glibc 2.36 hands this timespec to the call that takes
-// the short one.
-#ifdef __USE_TIME_BITS64
+// the short one. Later versions define __USE_TIME_BITS64 where there is only one timespec as well, and no __ppoll64.
+#if defined(__USE_TIME_BITS64) && __TIMESIZE == 32
 extern "C" int ppoll_time64(struct pollfd*, nfds_t, const struct timespec*, const sigset_t*) __asm__("__ppoll64");
+#else
+inline int ppoll_time64(struct pollfd* fds, nfds_t n, const struct timespec* timeout, const sigset_t* mask) {
+  return ::ppoll(fds, n, timeout, mask);
+}
 #endif
 
 inline int ppoll(struct pollfd* fds, nfds_t n, const struct timespec* timeout) {
-#ifdef __USE_TIME_BITS64
   return run(Call::kPoll, [&] { return ppoll_time64(fds, n, timeout, nullptr); });
-#else
-  return run(Call::kPoll, [&] { return ::ppoll(fds, n, timeout, nullptr); });
-#endif
 }
 
 inline int duplicate(int fd) {
