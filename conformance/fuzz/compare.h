@@ -9,9 +9,9 @@
 // Idea of the shortening: operations are left out, in pieces that become smaller (delta debugging), as long as the
 // verdict stays "different". Nothing is drawn anew: a program is a list.
 //
-// A difference must show three times in a row; else it is counted as unsteady. Where the machine stalled, so that what
-// was to be in the future was past too soon, both are run again, with longer times. Ownership: a `Runner` has the
-// process that it started, and ends it by closing its input.
+// A difference must show three times in a row, with longer times and limits each time; else it is counted as unsteady.
+// Where the machine stalled, so that what was to be in the future was past too soon, both are run again, with longer
+// times. Ownership: a `Runner` has the process that it started, and ends it by closing its input.
 #pragma once
 
 #include <sys/types.h>

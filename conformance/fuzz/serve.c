@@ -5,7 +5,7 @@
 // Idea: one of these runs on the reference and one with our library in front of it. The trace is in memory that both
 // processes share, so that it is there after a crash, and up to the point where a program hangs. A program may use a
 // little of the processor; whoever uses more is stopped by SIGPROF (it spins), whoever lasts longer by SIGALRM (it
-// sleeps).
+// sleeps). Both limits are longer where the program allows for a slow machine.
 //
 // Invariants:
 //  1. On standard output: first the name of the library that calls are bound to, in a line; then for each program the
@@ -31,10 +31,11 @@ static bool transfer(ssize_t (*step)(int, void*, size_t), int fd, void* data, si
 
 static ssize_t write_step(int fd, void* data, size_t size) { return write(fd, data, size); }
 
-static void limit_time(void) {
-  const struct itimerval spins = {.it_value = {.tv_sec = 0, .tv_usec = 300000}};
+static void limit_time(unsigned slowness) {
+  const long spin_usec = 300000L << slowness;
+  const struct itimerval spins = {.it_value = {.tv_sec = spin_usec / 1000000, .tv_usec = spin_usec % 1000000}};
   setitimer(ITIMER_PROF, &spins, NULL);
-  alarm(20);
+  alarm(20U << (slowness < 3 ? slowness : 3));
 }
 
 static int run_in_child(const struct Program* program) {
@@ -43,7 +44,7 @@ static int run_in_child(const struct Program* program) {
   if (pid == 0) {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    limit_time();
+    limit_time(program->modes >> kSlowShift);
     run_program(program);
     _exit(0);
   }
