@@ -34,7 +34,7 @@ check_output() {
 run_command() {
   local command=$1 loop=$2 arguments output code=0
   read -ra arguments <<<"$command"
-  output=$(timeout 100 "$build/bench-${arguments[0]}" "${arguments[@]:1}" "${tiny[@]}" --loop "$loop" 2>&1) || code=$?
+  output=$(timeout "$patience" "$build/bench-${arguments[0]}" "${arguments[@]:1}" "${tiny[@]}" --loop "$loop" 2>&1) || code=$?
   case $code in
     0)
       check_output "$command" "$loop" "$output"

@@ -32,7 +32,7 @@ if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
   add_test(NAME "fuzz:finds_a_fault" COMMAND ${fuzz_dir}/finds_a_fault_test.sh ${fuzz} $<TARGET_FILE:fuzz-faulty>)
   add_test(NAME "fuzz:printed" COMMAND ${fuzz_dir}/printed_test.sh ${fuzz} $<TARGET_FILE:evenkeel>)
   set_tests_properties("fuzz:seeds" "fuzz:finds_a_fault" "fuzz:printed" PROPERTIES
-    LABELS fuzz TIMEOUT 1800 SKIP_RETURN_CODE 77)
+    LABELS fuzz SKIP_RETURN_CODE 77)
   set_tests_properties("fuzz:seeds" PROPERTIES PROCESSORS 2)
 endif()
 
@@ -59,7 +59,7 @@ if(EVENKEEL_FUZZERS)
     set_target_properties(fuzz-${name} PROPERTIES LINKER_LANGUAGE CXX)
     file(GLOB corpus CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name}/*)
     add_test(NAME "fuzz:corpus:${name}" COMMAND fuzz-${name} ${corpus})
-    set_tests_properties("fuzz:corpus:${name}" PROPERTIES LABELS fuzz TIMEOUT 600)
+    set_tests_properties("fuzz:corpus:${name}" PROPERTIES LABELS fuzz)
   endfunction()
 
   evenkeel_fuzzer(loop fuzz/loop_fuzzer.c)

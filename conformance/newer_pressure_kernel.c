@@ -115,7 +115,7 @@ struct Busy {
   int n;
 };
 
-// More than there are processors; each ends with its parent, and after a minute.
+// More than there are processors; each ends with its parent, or when that has waited for long enough.
 static void start_busy(struct Busy* busy) {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
   busy->n = processors * 3 < kMostBusy ? (int)processors * 3 : kMostBusy;
@@ -126,15 +126,18 @@ static void start_busy(struct Busy* busy) {
     if (busy->pids[i] > 0) continue;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGALRM, SIG_DFL);
-    alarm(60);
+    alarm(kPatience);
     if (getppid() != parent) _exit(1);
-    for (volatile unsigned long spin = 0;; spin++) continue;
+    for (volatile bool busy_still = true; busy_still;) continue;
   }
 }
 
 static void stop_busy(struct Busy* busy) {
   for (int i = 0; i < busy->n; i++) kill_and_reap(busy->pids[i]);
 }
+
+// Long before the busy ones do.
+static const uint64_t kGiveUp = kPatience / 2 * UINT64_C(1000000);
 
 static int give_up(sd_event_source* s, uint64_t usec, void* userdata) {
   (void)usec, (void)userdata;
@@ -153,7 +156,7 @@ static void busy_processors_are_pressure(void** state) {
   struct Calls calls = {0, 0};
   sd_event_source* source = add_or_skip(loop, cpu_resource, exit_by_pressure, &calls);
   assert_result(cpu_resource->set_period(source, 1000, 2000000), 1);
-  assert_result(sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, 45000000, 1, give_up, NULL), 0);
+  assert_result(sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, kGiveUp, 1, give_up, NULL), 0);
   struct Busy busy;
   start_busy(&busy);
   int code = sd_event_loop(loop);
@@ -196,7 +199,7 @@ static void pressure_reaches_a_loop_that_is_driven_from_outside(void** state) {
     assert_result(sd_event_source_set_enabled(source, SD_EVENT_OFF), 0);
     assert_true(sd_event_get_fd(loop) >= 0);
     assert_result(sd_event_source_set_enabled(source, SD_EVENT_ON), 0);
-    assert_result(sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, 45000000, 1, count_and_give_up, &gave_up), 0);
+    assert_result(sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, kGiveUp, 1, count_and_give_up, &gave_up), 0);
     struct Busy busy;
     start_busy(&busy);
     while (calls.n < 2 && !gave_up) iterate_from_outside(loop);

@@ -3,8 +3,8 @@
 #
 # What every script of the repository shares: where things are, how they speak, how they skip and fail.
 #
-# Sourced, never run. Sets `root` (the checkout, wherever the script was called from) and nothing else that lasts, but for
-# `failure`, what `fail` was told; it starts no process and leaves no file.
+# Sourced, never run. Sets `root` (the checkout, wherever the script was called from), `patience`, and nothing else that
+# lasts, but for `failure`, what `fail` was told; it starts no process and leaves no file.
 #
 # Invariants:
 #  1. Exit codes mean the same everywhere: 0 passed, 1 failed, 77 skipped with its reason printed, 2 wrong usage.
@@ -70,6 +70,11 @@ with_section() {
     !inside { print }
     END { exit found != 2 }' "$1" || fail "${1##*/} does not have the two marks: $2, $3"
 }
+
+# Seconds after which a program is taken for hung: ten times what the longest takes on a slow and busy machine. A test
+# of ctest, which may start many programs, has its limit in CMakePresets.json.
+# shellcheck disable=SC2034 # used by those that source this
+patience=900
 
 # Two cores or more are used whole; a build in a container may see fewer than the machine has.
 jobs_here() { nproc 2>/dev/null || echo 1; }

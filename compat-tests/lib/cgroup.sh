@@ -33,7 +33,7 @@ enter_cgroup() {
 
 # The processes in it are dead already, or dying.
 remove_cgroup() {
-  local until=$((SECONDS + 30))
+  local until=$((SECONDS + patience))
   until find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; do
     if [ ! -d "$1" ] || [ "$SECONDS" -ge "$until" ]; then break; fi
     sleep 0.02
