@@ -9,7 +9,7 @@
 // 3. A source that is turned on again after its process was reaped has nothing to say, and breaks nothing.
 #include "loop_recorder.h"
 
-static void stop(pid_t pid) {
+static void stop_child(pid_t pid) {
   siginfo_t info;
   assert_int_equal(kill(pid, SIGSTOP), 0);
   assert_int_equal(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), 0);
@@ -41,7 +41,7 @@ static void what_happens_while_a_source_is_off_is_reported_when_it_is_on(void** 
       if (last)
         end(pid);
       else
-        stop(pid);
+        stop_child(pid);
       iterate_until_idle(loop);
       assert_journal(beside == kSigchld ? "b " : "");
       set_enabled(&a, SD_EVENT_ON);
@@ -65,7 +65,7 @@ static void turned_on_before_anybody_looked_a_source_reports_what_happened(void*
   probe_child(loop, &a, pid, WEXITED | WSTOPPED);
   probe_child(loop, &b, other, WEXITED | WSTOPPED);
   set_enabled(&a, SD_EVENT_OFF);
-  stop(pid);
+  stop_child(pid);
   set_enabled(&a, SD_EVENT_ON);
   iterate_until_idle(loop);
   assert_journal("a:5:19 ");
