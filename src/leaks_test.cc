@@ -3,8 +3,9 @@
 // Unit tests of what is left in memory when everything has ended.
 //
 // Idea: the same life is lived many times, and after the first ones, which fill malloc's own caches, the number of
-// bytes in use stays what it is. The tools that see every leak (memcheck, LeakSanitizer) have a malloc of their own,
-// which tells nothing here; these tests are for the builds without them.
+// bytes in use stays what it is. How many fill them depends on glibc's version, but only a leak never ends. The tools
+// that see every leak (memcheck, LeakSanitizer) have a malloc of their own, which tells nothing here; these tests are
+// for the builds without them.
 //
 // Nothing else in the process takes memory meanwhile: there are no threads, and the test keeps no containers.
 #include <gtest/gtest.h>
@@ -22,9 +23,13 @@ namespace {
 
 void expect_nothing_left(void (*live)()) {
   for (int i = 0; i < 20; ++i) live();
-  const size_t before = mallinfo2().uordblks;
-  for (int i = 0; i < 20; ++i) live();
-  EXPECT_EQ(mallinfo2().uordblks, before);
+  long grown = 1;
+  for (int round = 0; round < 10 && grown > 0; ++round) {
+    const size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 20; ++i) live();
+    grown = static_cast<long>(mallinfo2().uordblks - before);
+  }
+  EXPECT_LE(grown, 0);
 }
 
 struct Number : HashNode<Number> {

@@ -49,6 +49,10 @@ static int call_refused(void* context) {
   if (refused->call() == -EPERM) return kWorksWithIt;
   const int n_own = count_fds() - n_fds;  // The socket that is asked about.
   if (!refuse(refused->system_call, EPERM)) return kNotRefused;
+#ifdef SYS_fstat
+  // By which of the two glibc asks depends on its version.
+  if (refused->system_call == SYS_newfstatat && !refuse(SYS_fstat, EPERM)) return kNotRefused;
+#endif
   const int r = refused->call();
   return count_fds() > n_fds + 2 * n_own ? kDescriptorsLeft : r;
 }
