@@ -10,8 +10,6 @@
 // 3. With $EVENKEEL_DIFFERENCES_MET set, each row that a run meets is appended to that file: tools/conformance-report
 //    proves with it that no row is held by a test that never comes to it.
 //
-// 4. $EVENKEEL_CASE is the one case that a run is to have: tools/conformance-report learns with it what a case calls.
-//
 // cmocka.h is included before.
 #ifndef EVENKEEL_CONFORMANCE_DIFFERS_H
 #define EVENKEEL_CONFORMANCE_DIFFERS_H
@@ -24,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "case_by_case.h"
 #include "differences.h"
 
 static inline const char* difference_name(enum Difference row) {
@@ -41,11 +40,6 @@ static inline void note_difference(enum Difference row) {
   if (fd < 0) return;
   dprintf(fd, "%s\n", difference_name(row));
   close(fd);
-}
-
-__attribute__((constructor)) static void choose_case(void) {
-  const char* name = getenv("EVENKEEL_CASE");
-  if (name) cmocka_set_test_filter(name);
 }
 
 static inline bool on_reference(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version") == NULL; }
