@@ -41,7 +41,7 @@ if(EVENKEEL_FUZZERS)
     message(FATAL_ERROR "EVENKEEL_FUZZERS needs clang, which brings libFuzzer")
   endif()
   find_package(absl REQUIRED)
-  set(fuzz_sanitizers -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  set(fuzz_sanitizers -O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_library(fuzz-engine OBJECT ${EVENKEEL_ENGINE_SOURCES} ${EVENKEEL_SHIM_SOURCES} src/kernel_faults.cc src/loop_check.cc
     fuzz/check.cc)
   target_link_libraries(fuzz-engine PRIVATE evenkeel_library_options)
