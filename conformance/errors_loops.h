@@ -103,6 +103,7 @@ static inline int probe_loop_call(void* context) {
 static inline struct LoopResults run_loop_call(LoopCall call) {
   struct LoopResults* shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   assert_ptr_not_equal(shared, MAP_FAILED);
+  rehearse();
   for (int state = 0; state < kStates; state++) {
     struct LoopProbe probe = {.call = call, .state = state, .results = shared};
     int end = in_child(probe_loop_call, &probe);

@@ -82,6 +82,7 @@ static inline struct Words run_probe(int (*probe_row_of)(void* probe), SourceCal
   struct Words* shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   assert_ptr_not_equal(shared, MAP_FAILED);
   struct RowProbe probe = {.call = call, .state = state, .words = shared};
+  rehearse();
   strcat(shared->own, letter_of_end(in_child(probe_row_of, &probe)));
   struct Words words = *shared;
   munmap(shared, sizeof(*shared));
