@@ -39,6 +39,9 @@ if(EVENKEEL_SANITIZE OR EVENKEEL_COVERAGE)
   set(EVENKEEL_PLAIN_BUILD FALSE)
 endif()
 
+# What tools/test gives to memcheck: the unit tests, and the C programs linked.
+add_custom_target(memcheck-programs)
+
 # --- The engine -----------------------------------------------------------------------------------------------------
 
 if(GTest_FOUND)
@@ -55,6 +58,7 @@ if(GTest_FOUND)
     target_precompile_headers(engine_test PRIVATE <gtest/gtest.h> <functional> <map> <random> <set> <string> <vector>)
   endif()
   target_compile_options(engine_test PRIVATE -fexceptions)
+  add_dependencies(memcheck-programs engine_test)
   if(EVENKEEL_COVERAGE)
     target_sources(engine_test PRIVATE cmake/coverage_exit.c)
   endif()
@@ -119,6 +123,7 @@ function(evenkeel_c_test source)
 
   add_executable(${program}-linked $<TARGET_OBJECTS:${program}-object>)
   target_link_libraries(${program}-linked PRIVATE evenkeel ${libraries})
+  add_dependencies(memcheck-programs ${program}-linked)
   add_test(NAME "abi:${program}" COMMAND ${program}-linked)
   set_tests_properties("abi:${program}" PROPERTIES LABELS abi)
   set(all "abi:${program}")
