@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# Minimal trees of Debian 12, and commands inside them.
+# Minimal trees of Debian, and commands inside them.
 #
-# Sourced by tools/bare-root and tools/package, after lib.sh. A tree is made by debootstrap from the package source that this
+# Sourced by tools/bare-root, tools/build-on and tools/package, after lib.sh. A tree is made by debootstrap from the package source that this
 # machine uses, and entered in a chroot with mount and PID namespaces of its own: what is mounted or started there does not
 # outlive the command. Needs root.
 
@@ -14,12 +14,12 @@ archive() {
     awk '$2 == "bookworm" && $3 == "main" { sub(/\/$/, "", $1); print $1; exit }'
 }
 
-# make_tree TREE PACKAGE[,PACKAGE...]
+# make_tree TREE PACKAGE[,PACKAGE...] [SUITE]: of Debian 12, unless another release is named.
 make_tree() {
-  local tree=$1 mirror
+  local tree=$1 suite=${3:-bookworm} mirror
   mirror=$(archive)
-  say "making a minimal Debian 12 from ${mirror:=http://deb.debian.org/debian}"
-  debootstrap --variant=minbase --include="$2" bookworm "$tree" "$mirror" >"$tree.log" 2>&1 || {
+  say "making a minimal $suite from ${mirror:=http://deb.debian.org/debian}"
+  debootstrap --variant=minbase --include="$2" "$suite" "$tree" "$mirror" >"$tree.log" 2>&1 || {
     tail -n 20 "$tree.log" >&2
     fail "debootstrap failed; the whole log is $tree.log"
   }
