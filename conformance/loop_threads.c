@@ -138,6 +138,88 @@ static void no_order_of_their_ends_leaves_memory(void** state) {
   assert_int_equal(mallinfo2().uordblks, before);
 }
 
+// A loop that goes from its thread to another one while the first one ends: ThreadSanitizer has nothing to say.
+static pthread_barrier_t handed_over;
+static void* hands_its_loop_over(void* userdata) {
+  assert_result(sd_event_default(userdata), 1);
+  pthread_barrier_wait(&handed_over);
+  return NULL;
+}
+
+static void a_default_loop_is_freed_by_another_thread_while_its_own_ends(void** state) {
+  (void)state;
+  assert_int_equal(pthread_barrier_init(&handed_over, NULL, 2), 0);
+  for (int i = 0; i < 300; i++) {
+    sd_event* loop = NULL;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, hands_its_loop_over, &loop), 0);
+    pthread_barrier_wait(&handed_over);
+    assert_null(sd_event_unref(loop));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+  }
+  assert_int_equal(pthread_barrier_destroy(&handed_over), 0);
+}
+
+// A program's own function for the end of a thread, made after the loop was first used, and so called late.
+static pthread_key_t key;
+static char row_at_the_end[64];
+static void at_the_end(void* loop) {
+  append_result(row_at_the_end, sizeof(row_at_the_end), sd_event_default(NULL));
+  append_result(row_at_the_end, sizeof(row_at_the_end), sd_event_add_defer(loop, NULL, on_event, NULL));
+  append_result(row_at_the_end, sizeof(row_at_the_end), sd_event_run(loop, 0));
+  sd_event_unref(loop);
+  append_result(row_at_the_end, sizeof(row_at_the_end), sd_event_default(NULL));
+}
+
+static void* uses_its_loop_at_the_end(void* userdata) {
+  sd_event* loop = NULL;
+  (void)userdata;
+  assert_result(sd_event_default(&loop), 1);
+  assert_int_equal(pthread_key_create(&key, at_the_end), 0);
+  assert_int_equal(pthread_setspecific(key, loop), 0);
+  return NULL;
+}
+
+static void the_destructor_of_a_key_has_the_threads_default_loop(void** state) {
+  (void)state;
+  pthread_t thread;
+  row_at_the_end[0] = '\0';
+  assert_int_equal(pthread_create(&thread, NULL, uses_its_loop_at_the_end, NULL), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_string_equal(row_at_the_end, "1 0 1 0");
+  assert_int_equal(pthread_key_delete(key), 0);
+}
+
+static bool cleaned_up;
+static pthread_barrier_t about_to_wait;
+static void clean_up(void* userdata) { (void)userdata, cleaned_up = true; }
+static void* waits_for_ever(void* timeout) {
+  sd_event* loop = NULL;
+  pthread_cleanup_push(clean_up, NULL);
+  assert_result(sd_event_new(&loop), 0);
+  pthread_barrier_wait(&about_to_wait);
+  for (;;) (void)sd_event_run(loop, *(uint64_t*)timeout);
+  pthread_cleanup_pop(0);
+  return NULL;
+}
+
+// In a process of its own: what the cancelled wait held of the loop is not given back.
+static int cancel(void* timeout) {
+  pthread_t thread;
+  void* result = NULL;
+  if (pthread_barrier_init(&about_to_wait, NULL, 2) != 0 || pthread_create(&thread, NULL, waits_for_ever, timeout) != 0)
+    return -ENOMEM;
+  pthread_barrier_wait(&about_to_wait);
+  if (pthread_cancel(thread) != 0 || pthread_join(thread, &result) != 0) return -ESRCH;
+  return result == PTHREAD_CANCELED && cleaned_up;
+}
+
+static void a_thread_that_waits_can_be_cancelled(void** state) {
+  (void)state;
+  static uint64_t timeouts[] = {UINT64_MAX, 3600000001u, 3600000000u};
+  for (size_t i = 0; i < lengthof(timeouts); i++) assert_int_equal(in_child(cancel, &timeouts[i]), 1);
+}
+
 int main(void) {
   (void)mallopt(M_ARENA_MAX, 1);  // Of others, mallinfo2 tells nothing.
   const struct CMUnitTest tests[] = {
@@ -146,6 +228,9 @@ int main(void) {
       clean_test(a_thread_may_end_after_another_one_has_freed_its_default_loop),
       clean_test(freeing_the_default_loop_of_another_thread_leaves_ones_own),
       clean_test(no_order_of_their_ends_leaves_memory),
+      clean_test(a_default_loop_is_freed_by_another_thread_while_its_own_ends),
+      clean_test(the_destructor_of_a_key_has_the_threads_default_loop),
+      clean_test(a_thread_that_waits_can_be_cancelled),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

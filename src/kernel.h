@@ -132,11 +132,16 @@ inline int epoll_wait(int epoll, struct epoll_event* events, int n, int timeout_
 }
 
 // -ENOSYS where the kernel (before 5.11) or a seccomp filter does not have it.
-// It knows the timespec of 64 bits alone, on every architecture.
+// It knows the timespec of 64 bits alone, on every architecture. A thread that waits in it can be cancelled only where
+// it is called by the C library, which has it from glibc 2.35 on.
 static_assert(sizeof(timespec::tv_sec) == 8);
 inline int epoll_pwait2(int epoll, struct epoll_event* events, int n, const struct timespec* timeout) {
   return run(Call::kEpollWait, [&] {
+#if __GLIBC_PREREQ(2, 35)
+    return ::epoll_pwait2(epoll, events, n, timeout, nullptr);
+#else
     return static_cast<int>(::syscall(SYS_epoll_pwait2, epoll, events, n, timeout, nullptr, size_t{0}));
+#endif
   });
 }
 
