@@ -31,14 +31,14 @@ static const char* pipe_of(struct LoopKit* kit) {
   X(add_##name##_off_unwritable, WITH(upper, "/dev/null", "!!", add(e, s, on_event, NULL)),                           \
     CONDITION_FIRST("EHOSTDOWN"))                                                                                     \
   X(add_##name##_relative, WITH(upper, "tmp", NULL, add(e, s, on_event, NULL)), CONDITION_FIRST("EBADMSG"))           \
-  X(add_##name##_unwritable, WITH(upper, pipe_of(kit), "!!", add(e, s, on_event, NULL)), CONDITION_FIRST("EBADMSG"))  \
+  X(add_##name##_unwritable, WITH(upper, pipe_of(kit), "!!", add(e, s, on_event, NULL)), CONDITION_FIRST("EINVAL"))  \
   X(add_##name##_missing, WITH(upper, "/proc/self/fd/9999", NULL, add(e, s, on_event, NULL)),                         \
     CONDITION_FIRST("ENOENT"))                                                                                        \
   X(add_##name##_missing_unwritable, WITH(upper, "/proc/self/fd/9999", "!!", add(e, s, on_event, NULL)),              \
-    CONDITION_FIRST("EBADMSG"))                                                                                       \
+    CONDITION_FIRST("EINVAL"))                                                                                       \
   X(add_##name##_directory, WITH(upper, "/tmp", NULL, add(e, s, on_event, NULL)), CONDITION_FIRST("EISDIR"))          \
   X(add_##name##_directory_unwritable, WITH(upper, "/tmp", "!!", add(e, s, on_event, NULL)),                          \
-    CONDITION_FIRST("EBADMSG"))                                                                                       \
+    CONDITION_FIRST("EINVAL"))                                                                                       \
   X(add_##name##_file, WITH(upper, "/etc/passwd", NULL, add(e, s, on_event, NULL)), CONDITION_FIRST("ENOTTY"))
 
 #define CALLS(X)                                                                                                      \

@@ -80,13 +80,23 @@ static void events_that_come_while_a_one_shot_source_is_pending_are_not_added(vo
   make_socketpair(fds);
   struct Probe a = {.name = "a"};
   probe_io(loop, &a, fds[0], EPOLLIN | EPOLLOUT);
-  set_enabled(&a, SD_EVENT_OFF);
-  set_enabled(&a, SD_EVENT_ONESHOT);
-  gather(loop);
-  assert_int_equal(write(fds[1], "x", 1), 1);
-  assert_result(sd_event_prepare(loop), 1);
-  assert_result(sd_event_source_get_io_revents(a.source, &revents), 0);
-  assert_int_equal(revents, EPOLLOUT);
+  for (int from_on = 0; from_on < 2; from_on++) {
+    if (!from_on) set_enabled(&a, SD_EVENT_OFF);
+    set_enabled(&a, SD_EVENT_ONESHOT);
+    gather(loop);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_result(sd_event_prepare(loop), 1);
+    assert_result(sd_event_source_get_io_revents(a.source, &revents), 0);
+    // As it was ON, 252 does not register it anew.
+    const int gathered = from_on ? differs(kOneshotGathers, EPOLLIN | EPOLLOUT, EPOLLOUT) : EPOLLOUT;
+    assert_int_equal(revents, gathered);
+    if (from_on) break;
+    set_enabled(&a, SD_EVENT_ON);
+    assert_result(sd_event_dispatch(loop), 1);
+    assert_int_equal(read(fds[0], &(char){0}, 1), 1);
+    assert_result(sd_event_source_set_io_events(a.source, EPOLLIN), 0);
+    assert_result(sd_event_source_set_io_events(a.source, EPOLLIN | EPOLLOUT), 0);
+  }
   assert_result(sd_event_dispatch(loop), 1);
   assert_int_equal(a.revents, revents);
   journal[0] = 0;

@@ -54,9 +54,9 @@ static void settings_are_fixed_once_the_first_iteration_began(void** state) {
     assert_result(resources[i].set_period(source, 300000, 2000000), 1);
     assert_true(sd_event_prepare(loop) >= 0);
     assert_result(resources[i].set_type(source, "some"), -EBUSY);
-    assert_result(resources[i].set_type(source, "wrong"), -EBUSY);
+    assert_result(resources[i].set_type(source, "wrong"), -EINVAL);
     assert_result(resources[i].set_period(source, 300000, 2000000), -EBUSY);
-    assert_result(resources[i].set_period(source, 0, 0), -EBUSY);
+    assert_result(resources[i].set_period(source, 0, 0), -ERANGE);
     assert_true(sd_event_wait(loop, 0) >= 0);
     sd_event_source_unref(source);
     sd_event_unref(loop);

@@ -19,15 +19,14 @@ int IoSource::add(Loop& loop, Source** ret, int fd, uint32_t events, Callback ca
 
 void IoSource::on_ready(uint32_t events) {
   if (is_pending()) {
-    // A ONESHOT source is dispatched for what made it pending, and for nothing that came later.
-    if (enabled() == Enabled::kOn) revents_ = static_cast<uint16_t>(revents_ | events);
+    if ((revents_ & kComplete) == 0) revents_ = static_cast<uint16_t>(revents_ | events);
     return;
   }
-  revents_ = static_cast<uint16_t>(events);
+  revents_ = static_cast<uint16_t>(events | (enabled() == Enabled::kOneshot ? kComplete : 0));
   pend();
 }
 
-int IoSource::fire() { return callback_ ? callback_(this, fd_, revents_, userdata) : loop()->exit_by_default(*this); }
+int IoSource::fire() { return callback_ ? callback_(this, fd_, revents(), userdata) : loop()->exit_by_default(*this); }
 
 int IoSource::set_events(uint32_t events) {
   // Edge-triggered: the same mask again asks for the edge again.

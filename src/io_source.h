@@ -20,7 +20,7 @@ class IoSource final : public WatchedSource {
   static int add(Loop& loop, Source** ret, int fd, uint32_t events, Callback callback, void* userdata);
 
   uint32_t events() const { return events_; }
-  uint32_t revents() const { return revents_; }
+  uint32_t revents() const { return static_cast<uint32_t>(revents_ & ~kComplete); }
   int set_events(uint32_t events);
   int set_fd(int fd);
 
@@ -45,6 +45,10 @@ class IoSource final : public WatchedSource {
       : WatchedSource(Kind::kIo, {}, Enabled::kOn), events_(events), callback_(callback) {
     fd_ = fd;
   }
+
+  // In `revents_`, where no event has this bit: the source was ONESHOT when it became pending, and is dispatched for
+  // what was ready then, and for nothing that comes later.
+  static constexpr uint16_t kComplete = 0x8000;
 
   EventMask events_;
   uint16_t revents_ = 0;  // Of which EPOLLET is none.

@@ -15,6 +15,10 @@ static struct sockaddr_un local = {.sun_family = AF_UNIX};
 
 #define ADDRESS ((struct sockaddr*)&local)
 
+// What newer releases say of an address without sense, and of too many descriptors.
+#define kSense differs(kNotifyErrors, -EINVAL, -EPROTO)
+#define kTooMany differs(kNotifyErrors, -EINVAL, -E2BIG)
+
 // clang-format off
 #define ROWS(X)                                                                                                       \
   X("no message, nobody there", kNobody, sd_notify(0, NULL), -EINVAL)                                                 \
@@ -24,12 +28,12 @@ static struct sockaddr_un local = {.sun_family = AF_UNIX};
   X("no message, no fds", kNobody, sd_pid_notify_with_fds(0, 0, NULL, NULL, 1), -EINVAL)                              \
   X("no fds, nobody there", kNobody, sd_pid_notify_with_fds(0, 0, "X=1", NULL, 1), -EINVAL)                           \
   X("closed fd, nobody there", kNobody, sd_pid_notify_with_fds(0, 0, "X=1", kClosed, 1), -EBADF)                     \
-  X("closed fd, no sense", "relative", sd_pid_notify_with_fds(0, 0, "X=1", kClosed, 1), -EINVAL)                      \
-  X("too many fds, nobody there", kNobody, sd_pid_notify_with_fds(0, 0, "X=1", kMany, lengthof(kMany)), -EINVAL)      \
+  X("closed fd, no sense", "relative", sd_pid_notify_with_fds(0, 0, "X=1", kClosed, 1), kSense)                        \
+  X("too many fds, nobody there", kNobody, sd_pid_notify_with_fds(0, 0, "X=1", kMany, lengthof(kMany)), kTooMany)     \
   X("no manager, no fds", NULL, sd_pid_notify_with_fds(0, 0, "X=1", NULL, 1), -EINVAL)                                \
   X("no manager, closed fd", NULL, sd_pid_notify_with_fds(0, 0, "X=1", kClosed, 1), 0)                                \
   X("barrier, nobody there", kNobody, sd_notify_barrier(0, 0), -ENOENT)                                               \
-  X("barrier, no sense", "relative", sd_notify_barrier(0, 0), -EINVAL)                                                \
+  X("barrier, no sense", "relative", sd_notify_barrier(0, 0), kSense)                                                 \
   X("fifo, closed, long path", NULL, sd_is_fifo(CLOSED, long_path()), -EBADF)                                         \
   X("fifo, negative, long path", NULL, sd_is_fifo(-1, long_path()), -EBADF)                                           \
   X("special, closed, long path", NULL, sd_is_special(CLOSED, long_path()), -EBADF)                                   \

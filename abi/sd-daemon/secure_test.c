@@ -12,7 +12,7 @@
 #include "daemon_harness.h"
 
 struct Report {
-  int notify, barrier, watchdog, listen, named, pressure;
+  int notify, barrier, no_address, watchdog, listen, named, pressure;
 };
 
 // 0 where the library is older than the function.
@@ -38,6 +38,7 @@ static int report(void) {
   set_variable("NOTIFY_SOCKET", "no address");
   set_variable("MEMORY_PRESSURE_WATCH", "no path");
   if (getuid() == geteuid() || dup2(1, SD_LISTEN_FDS_START) < 0) return 1;
+  r.no_address = differs(kNotifyErrors, -EINVAL, -EPROTO);  // It may run without what this test has preloaded.
   r.notify = sd_notify(0, "READY=1");
   r.barrier = sd_notify_barrier(0, 0);
   r.watchdog = sd_watchdog_enabled(0, &usec);
@@ -83,8 +84,8 @@ static void a_privileged_program_sees_the_variables(void** state) {
   assert_int_equal(waitpid(pid, &status, 0), pid);
   assert_int_equal(status, 0);
   assert_int_equal(size, sizeof(r));
-  assert_int_equal(r.notify, -EINVAL);
-  assert_int_equal(r.barrier, -EINVAL);
+  assert_int_equal(r.notify, r.no_address);
+  assert_int_equal(r.barrier, r.no_address);
   assert_int_equal(r.watchdog, 1);
   assert_int_equal(r.listen, 1);
   assert_int_equal(r.named, 1);

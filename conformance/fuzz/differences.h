@@ -39,7 +39,7 @@
   X(LazyEdge, kAskedBefore,                                                                                            \
     "an edge that comes while its source is pending is a second one for us, and the same for 252, which asked again")  \
   X(LazyTimers, kAskedBefore,                                                                                          \
-    "timers that elapsed unasked become pending together, before descriptors: what was first among equals is lost")    \
+    "timers that elapsed unasked become pending together, behind descriptors: what was first among equals is lost")    \
   X(LazyTies, kAskedBefore,                                                                                            \
     "of two equals that become ready one after the other while better sources are dispatched either may go first")     \
   X(StoppedFds, kSigchldFreed,                                                                                         \
@@ -53,7 +53,10 @@
   X(BufferedPrepare, kPrepareLooks,                                                                                    \
     "252 looks at everything in prepare() when inotify events are buffered, of ours eight, and so sees a limit's end") \
   X(LimitedExpire, kLimitCallback,                                                                                     \
-    "after the callback for the end of a rate limit 252 dispatches the source one iteration later than we do")         \
+    "the callback for the end of a rate limit has an iteration of its own with us, and with 252 only sometimes")       \
+  X(MovedFd, kMovedFd, "252 tells a source with a new descriptor of the old one's event")                              \
+  X(OneshotGathers, kOneshotGathers, "what was ON before it was ONESHOT gathers revents while it is pending with 252") \
+  X(OneshotEdge, kEdgeOfOneshot, "with us an edge comes again when its source changes between ON and ONESHOT")         \
   X(LazyChild, kAskedBefore, "252 knows earlier that a process has ended, and then has nobody to send a signal to")    \
   X(LimitedReturn, kAskedBefore,                                                                                       \
     "252 sees that a limit is over after it has asked, so what comes back, not pending, waits for the next iteration") \

@@ -48,9 +48,13 @@ static bool any_limited(void) {
   return false;
 }
 
+// Whether the callback for the end of a rate limit has an iteration of its own: `run` says 1 then, and 0 with 252.
+static bool limit_ends_by_itself(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version"); }
+
 // An iteration in which a rate limit was over, with a callback: goes on to where the source is pending, at any rate.
 static bool settle_expired(int before) {
   if (n_expired == before || ended || !avoided(kAvoidLimitedExpire)) return false;
+  if (limit_ends_by_itself() && !exits() && sd_event_get_state(loop) == SD_EVENT_PENDING) (void)sd_event_dispatch(loop);
   model_looks(SD_EVENT_INITIAL, true);
   if (sd_event_get_state(loop) == SD_EVENT_INITIAL && sd_event_prepare(loop) == 0) (void)sd_event_wait(loop, 0);
   look();
@@ -114,7 +118,12 @@ static void poll_fd(void) {
   trace("poll_fd: %d\n", readable(sd_event_get_fd(loop)));
 }
 
+// kAvoidLimitedExpire: a run that had a callback for the end of a limit, and no dispatch, is followed by another one.
 static int run_once(void) {
+  const int before = n_expired;
+  model_looks(SD_EVENT_INITIAL, true);
+  const int r = sd_event_run(loop, 0);
+  if (ended || r < 0 || n_expired == before || exits() || r != limit_ends_by_itself()) return r;
   model_looks(SD_EVENT_INITIAL, true);
   return sd_event_run(loop, 0);
 }
@@ -122,9 +131,7 @@ static int run_once(void) {
 static void run(void) {
   if (ended) return;
   trace("run\n");
-  const int before = n_expired;
-  int r = run_once();
-  if (r == 0 && n_expired > before) r = run_once();  // kAvoidLimitedExpire
+  const int r = run_once();
   trace("  ran: %s\n", error_name(r));
   trace_state();
 }

@@ -42,6 +42,12 @@ static void set_enabled(int slot, int mode) {
   if (s->kind == kIo && value == SD_EVENT_ON && (s->from_off || s->limit_near) && before == SD_EVENT_ONESHOT &&
       avoided(kAvoidOneshotFromOff))
     return;
+  uint32_t events = 0;
+  const bool swapped = value != SD_EVENT_OFF && before != SD_EVENT_OFF && value != before;
+  if (swapped && sd_event_source_get_io_events(s->source, &events) >= 0) {
+    if ((events & EPOLLET) && avoided(kAvoidOneshotEdge)) return;
+    if (value == SD_EVENT_ONESHOT && (events & (events - 1)) && avoided(kAvoidOneshotGathers)) return;
+  }
   if (value != SD_EVENT_OFF && s->kind == kIo && contested(slot, s->which)) return;
   if (value != SD_EVENT_OFF && before == SD_EVENT_OFF && too_late()) return;
   if (value != SD_EVENT_OFF && before == SD_EVENT_OFF) s->from_off = value == SD_EVENT_ONESHOT;
@@ -175,6 +181,8 @@ static void move_io(int slot, int end, bool owned) {
     return;
   }
   if (!owned && contested(slot, end)) return;
+  uint32_t revents = 0;  // Which tells also in a loop that is finished.
+  if (sd_event_source_get_io_revents(slots[slot].source, &revents) >= 0 && avoided(kAvoidMovedFd)) return;
   note_oneshot(slot);
   struct Slot* s = &slots[slot];
   const int old = sd_event_source_get_io_fd(s->source);

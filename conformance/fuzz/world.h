@@ -13,6 +13,7 @@
 #define EVENKEEL_FUZZ_WORLD_H
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

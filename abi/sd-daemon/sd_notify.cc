@@ -9,8 +9,6 @@
 //  1. $NOTIFY_SOCKET (or the watchdog's two variables) is gone at return if that was asked for, whatever happened.
 //  2. Arguments that no manager could make sense of fail before the environment is looked at.
 //  3. `%m` in a format means the errno of the caller: nothing here touches it before the text is made, or at all.
-#include "src/notify.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +17,7 @@
 #include "abi/export.h"
 #include "abi/sd-daemon/environment.h"
 #include "include/systemd/sd-daemon.h"
+#include "src/notify.h"
 
 namespace {
 
