@@ -95,6 +95,31 @@ static void a_source_that_is_switched_off_and_on_while_limited_gets_each_event(v
   assert_result(in_child(off_and_on_while_limited, NULL), differs(kInotifyLimited, 1, 4));
 }
 
+// What waits for it stays in the kernel, which wakes nobody. When the limit is gone all of it comes.
+static int more_events_while_limited(void* context) {
+  (void)context;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"};
+  probe_inotify(loop, &a, dir, IN_CREATE);
+  set_limit(&a, UINT64_MAX, 1);
+  for (int i = 1; i <= 4; i++) {
+    create_file(dir, (char[]){(char)('0' + i), 0});
+    iterate_times(loop, 2);
+  }
+  assert_result(sd_event_prepare(loop), 0);
+  if (fd_readable(loop, 0)) return -1;  // It would be woken for ever.
+  assert_result(sd_event_wait(loop, 0), 0);
+  set_limit(&a, 0, 0);
+  iterate_until_idle(loop);
+  create_file(dir, "5");
+  iterate_until_idle(loop);
+  return (int)a.calls;
+}
+static void a_limited_source_does_not_wake_the_loop_and_loses_nothing(void** state) {
+  (void)state;
+  assert_result(in_child(more_events_while_limited, NULL), differs(kInotifyAwake, -1, 5));
+}
+
 // Whoever of the two is first.
 static void a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event(void** state) {
   (void)state;
@@ -144,6 +169,7 @@ int main(void) {
       dir_test(an_event_that_waits_is_not_lost_by_a_change_of_the_priority),
       dir_test(an_event_that_is_held_back_by_a_rate_limit_is_not_lost_by_a_change_of_the_priority),
       dir_test(a_source_that_is_switched_off_and_on_while_limited_gets_each_event),
+      dir_test(a_limited_source_does_not_wake_the_loop_and_loses_nothing),
       dir_test(a_sibling_that_is_switched_off_and_on_in_a_callback_gets_the_same_event),
       dir_test(two_that_are_switched_off_and_on_get_the_event_once_each),
   };

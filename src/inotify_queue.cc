@@ -184,7 +184,9 @@ void InotifyQueue::next_event() {
   ++serial_;
   owing_ = false;
   position_ += sizeof(struct inotify_event) + head()->len;
-  if (position_ >= filled_) position_ = filled_ = 0;
+  if (position_ < filled_) return;
+  position_ = filled_ = 0;
+  level_.loop().poller().mute(*this, false);
 }
 
 void InotifyQueue::distribute() {
@@ -238,6 +240,9 @@ unsigned InotifyQueue::give_to_owed() {
 
 void InotifyQueue::on_ready(uint32_t events) {
   (void)events;
+  // The head waits, for the dispatch or for the end of a rate limit. Until it is gone, what comes after it stays in the
+  // kernel, and must not wake the loop again and again.
+  if (position_ < filled_) level_.loop().poller().mute(*this, true);
   while (position_ >= filled_) {
     const ssize_t n = kernel::read(fd_, buffer_, kBufferSize);
     if (n <= 0) return;

@@ -190,8 +190,17 @@ int Poller::add_channel(Channel& channel) {
     return r;
   }
   owners_[static_cast<size_t>(channel.fd_)] = channel.registration_;
+  channel.muted_ = false;
   ++n_channels_;
   return 0;
+}
+
+void Poller::mute(Channel& channel, bool muted) {
+  if (channel.muted_ == muted || channel.slot_ == UINT32_MAX || abandoned_) return;
+  const int r = kernel::epoll_ctl(epoll_, EPOLL_CTL_MOD, channel.fd_, muted ? 0U : EPOLLIN, handle(channel));
+  // What can't be muted wakes the loop for nothing; what can't be heard again would be lost, so the set is made anew.
+  if (r >= 0 || !muted) channel.muted_ = muted;
+  if (r < 0 && !muted) haunted_ = true;
 }
 
 void Poller::remove_channel(Channel& channel) {
@@ -357,7 +366,8 @@ bool Poller::register_all() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (is_channel(slots_[i])) {
       const Channel& channel = *to_channel(slots_[i]);
-      room &= !is_lack(kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, EPOLLIN, handle(channel)));
+      const uint32_t events = channel.muted_ ? 0U : EPOLLIN;
+      room &= !is_lack(kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, events, handle(channel)));
       continue;
     }
     WatchedSource* source = is_source(slots_[i]) ? to_source(slots_[i])->watched() : nullptr;

@@ -108,6 +108,7 @@ class Channel : public ListNode<LevelChannelTag> {
 
   uint32_t slot_ = UINT32_MAX;  // UINT32_MAX: it is not registered.
   uint32_t registration_ = 0;
+  bool muted_ = false;
 };
 
 class Poller {
@@ -153,6 +154,8 @@ class Poller {
 
   int add_channel(Channel& channel);
   void remove_channel(Channel& channel);
+  // While a channel is muted, its readiness wakes nobody.
+  void mute(Channel& channel, bool muted);
 
   // Waits at most `timeout` (0: only looks; kForever: without end). Returns the number of events at hand, or -errno;
   // -EINTR after a signal handler. `briefly`: a few events will do, as something could go before most of them.
