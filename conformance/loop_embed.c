@@ -245,6 +245,22 @@ static void a_loop_cannot_watch_itself(void** state) {
   sd_event_unref(loop);
 }
 
+// The kernel nests five epoll sets; ours gives another loop one that stays when its own is made anew.
+static void as_many_loops_stand_in_each_other_as_the_kernel_nests_sets(void** state) {
+  (void)state;
+  sd_event* loops[8];
+  int n = 1;
+  loops[0] = make_loop();
+  for (int r = 0; r == 0 && n < (int)lengthof(loops); n++) {
+    loops[n] = make_loop();
+    r = sd_event_add_io(loops[n], NULL, sd_event_get_fd(loops[n - 1]), EPOLLIN, on_io, NULL);
+    if (r != 0) assert_result(r, -ELOOP);
+    if (r != 0) break;
+  }
+  assert_int_equal(n, differs(kNestedLoops, 5, 3));
+  for (int i = n; i >= 0; i--) sd_event_unref(loops[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(the_fd_is_close_on_exec_and_none_of_the_standard_ones),
@@ -259,6 +275,7 @@ int main(void) {
       recorded_test(what_changes_while_armed_still_counts),
       recorded_test(a_loop_can_be_a_source_of_another_loop),
       recorded_test(a_loop_cannot_watch_itself),
+      recorded_test(as_many_loops_stand_in_each_other_as_the_kernel_nests_sets),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
