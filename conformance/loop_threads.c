@@ -216,6 +216,10 @@ static int cancel(void* timeout) {
 
 static void a_thread_that_waits_can_be_cancelled(void** state) {
   (void)state;
+#ifdef __SANITIZE_ADDRESS__
+  print_message("skipped: AddressSanitizer takes the end of a cancelled thread for an overflow of its stack\n");
+  skip();
+#endif
   static uint64_t timeouts[] = {UINT64_MAX, 3600000001u, 3600000000u};
   for (size_t i = 0; i < lengthof(timeouts); i++) assert_int_equal(in_child(cancel, &timeouts[i]), 1);
 }

@@ -375,23 +375,34 @@ int Loop::dispatch_exit() {
   return r < 0 ? r : 1;
 }
 
-int Loop::run(Usec timeout) {
+int Loop::run(Usec timeout, Suspend suspend) {
   Hold hold(*this);
-  return settle(iterate(timeout));
+  return settle(iterate(timeout, suspend));
 }
 
-int Loop::iterate(Usec timeout) {
+// While the caller is suspended others may use the loop, which is between two iterations then.
+int Loop::sleep_suspended(Usec timeout, Suspend suspend) {
+  int r = settle(sleep(0));
+  if (r != 0) return r;
+  r = suspend(lend_fd(), timeout);
+  if (r < 0) return r;
+  if (state_ != State::kInitial) return -EBUSY;
+  r = begin_iteration();
+  return r == 0 ? sleep(0) : r;
+}
+
+int Loop::iterate(Usec timeout, Suspend suspend) {
   int r = begin_iteration();
-  if (r == 0) r = sleep(timeout);
+  if (r == 0) r = suspend && timeout > 0 ? sleep_suspended(timeout, suspend) : sleep(timeout);
   if (r <= 0) return r;
   r = dispatch_best();
   return r < 0 ? r : 1;
 }
 
-int Loop::run_until_finished() {
+int Loop::run_until_finished(Suspend suspend) {
   Hold hold(*this);
   while (state_ != State::kFinished) {
-    if (const int r = iterate(kForever); r < 0) return r;
+    if (const int r = iterate(kForever, suspend); r < 0) return r;
   }
   return exit_code_;
 }

@@ -60,9 +60,12 @@ class Loop : public MadeHere {
   int prepare();
   int wait(Usec timeout);
   int dispatch();
-  int run(Usec timeout);
+  // Instead of the thread, `suspend` suspends the caller alone, where several stacks share a thread, until the
+  // descriptor is readable or the time is over. It returns 0 or more, or the -errno with which the step ends.
+  using Suspend = int (*)(int fd, Usec timeout);
+  int run(Usec timeout, Suspend suspend = nullptr);
   // Runs until the exit; returns its code.
-  int run_until_finished();
+  int run_until_finished(Suspend suspend = nullptr);
 
   // For who wants to know what is pending: between `prepare` and `dispatch`, asks the kernel if this iteration has not.
   void look();
@@ -132,7 +135,8 @@ class Loop : public MadeHere {
   int begin_iteration();
   int sleep(Usec timeout);
   int dispatch_best();
-  int iterate(Usec timeout);
+  int iterate(Usec timeout, Suspend suspend);
+  int sleep_suspended(Usec timeout, Suspend suspend);
 
   int run_prepare_callbacks();
   int look_for_better(const Level& best);

@@ -100,7 +100,7 @@ int parse_vsock(std::string_view text, int type, bool fall_back, NotifyAddress* 
   if (const int r = parse_unsigned(text, UINT32_MAX, &port); r < 0) return r;
   if (cid_text == "-1") return -EINVAL;
   if (const int r = parse_unsigned(cid_text, UINT32_MAX, &cid); r < 0) return r;
-  if (cid == VMADDR_CID_ANY || port == VMADDR_PORT_ANY) return -EINVAL;
+  if (cid == UINT32_MAX || port == UINT32_MAX) return -EINVAL;
   ret->vm.svm_family = AF_VSOCK;
   ret->vm.svm_cid = static_cast<unsigned>(cid);
   ret->vm.svm_port = static_cast<unsigned>(port);

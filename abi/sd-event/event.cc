@@ -1,10 +1,30 @@
 // SPDX-License-Identifier: MIT
 //
 // The loop: references, steps, exit, and what can be asked of it. See handles.h.
+#include <poll.h>
+
 #include "abi/sd-event/handles.h"
 
 using namespace evenkeel;
 using namespace evenkeel::sd;
+
+// Functions of libsystemd-shared from release 262 on, where several stacks share a thread. Where that library is not in
+// the process these are null.
+extern "C" {
+[[gnu::weak]] int sd_fiber_is_running(void);
+[[gnu::weak]] int sd_fiber_ppoll(struct pollfd* fds, size_t n, const struct timespec* timeout, const sigset_t* mask);
+}
+
+static int suspend_fiber(int fd, Usec timeout) {
+  struct pollfd readable = {fd, POLLIN, 0};
+  const struct timespec time = to_timespec(timeout);
+  return sd_fiber_ppoll(&readable, 1, timeout == kForever ? nullptr : &time, nullptr);
+}
+
+// How the caller is to wait: null for the whole thread.
+static Loop::Suspend suspension() {
+  return sd_fiber_is_running && sd_fiber_ppoll && sd_fiber_is_running() > 0 ? suspend_fiber : nullptr;
+}
 
 extern "C" {
 
@@ -70,7 +90,7 @@ EVENKEEL_PUBLIC int sd_event_run(sd_event* e, uint64_t timeout) noexcept {
   RETURN_IF_ERROR(not_finished(*loop));
   if (loop->state() != Loop::State::kInitial) return -EBUSY;
   if (foreign_default(*loop)) return -EREMOTEIO;
-  return loop->run(timeout);
+  return loop->run(timeout, suspension());
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_run);
 
@@ -80,7 +100,7 @@ EVENKEEL_PUBLIC int sd_event_loop(sd_event* e) noexcept {
   RETURN_IF_ERROR(not_forked(*loop));
   if (loop->state() != Loop::State::kInitial) return -EBUSY;
   if (foreign_default(*loop)) return -EREMOTEIO;
-  return loop->run_until_finished();
+  return loop->run_until_finished(suspension());
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_loop);
 
