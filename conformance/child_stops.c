@@ -20,6 +20,34 @@ static void end(pid_t pid) {
   await_zombie(pid);
 }
 
+// The continuation comes while the stop waits for its dispatch, and its signal is read by then.
+static void a_continuation_that_comes_while_the_stop_is_pending_is_told_too(void** state) {
+  (void)state;
+  const pid_t pid = spawn_sleeper();
+  siginfo_t info;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"}, first = {.name = "first"};
+  probe_child(loop, &a, pid, WSTOPPED | WCONTINUED);
+  set_enabled(&a, SD_EVENT_ON);
+  iterate_until_idle(loop);
+  stop_child(pid);
+  gather(loop);
+  probe_defer(loop, &first);
+  set_priority(&first, -1);
+  assert_int_equal(kill(pid, SIGCONT), 0);
+  assert_int_equal(waitid(P_PID, (id_t)pid, &info, WCONTINUED | WNOWAIT), 0);
+  assert_result(iterate(loop), 1);
+  assert_result(sd_event_prepare(loop), 1);
+  assert_int_equal(is_pending(&a), 1);  // Who asks makes the loop read all that there is.
+  assert_result(sd_event_dispatch(loop), 1);
+  iterate_until_idle(loop);
+  assert_journal(differs_text(kStopContinued, "first a:5:19 ", "first a:5:19 a:6:18 "));
+  free_probe(&a);
+  free_probe(&first);
+  sd_event_unref(loop);
+  kill_and_reap(pid);
+}
+
 enum Beside { kNothing, kSigchld, kOtherStops, kOtherEnd, kBesides };
 
 static void add_beside(sd_event* loop, struct Probe* p, enum Beside beside, pid_t other) {
@@ -138,6 +166,7 @@ static void the_prepare_after_a_source_for_stops_was_added_may_leave_looking_to_
 int main(void) {
   exit_77_without_pidfds();
   const struct CMUnitTest tests[] = {
+      child_test(a_continuation_that_comes_while_the_stop_is_pending_is_told_too),
       child_test(what_happens_while_a_source_is_off_is_reported_when_it_is_on),
       child_test(turned_on_before_anybody_looked_a_source_reports_what_happened),
       child_test(a_source_for_stops_freed_before_one_for_the_end_leaves_no_signalfd),

@@ -76,11 +76,11 @@ static void options_must_be_a_nonempty_set_of_the_known_ones(void** state) {
   close_nursery(n);
 }
 
-static void WNOWAIT_goes_with_another_option_only(void** state) {
+static void WNOWAIT_goes_alone_and_with_another_option(void** state) {
   (void)state;
   struct Nursery n = open_nursery(true);
-  assert_result(add_child(n.loop, n.child, WNOWAIT), -EINVAL);
-  assert_result(add_pidfd(n.loop, n.pidfd, WNOWAIT), -EINVAL);
+  assert_result(add_child(n.loop, n.child, WNOWAIT), differs(kNoWait, -EINVAL, 0));
+  assert_result(add_pidfd(n.loop, n.pidfd, WNOWAIT), differs(kNoWait, -EINVAL, 0));
   assert_result(add_child(n.loop, n.child, WEXITED | WNOWAIT), differs(kNoWait, -EINVAL, 0));
   assert_result(add_pidfd(n.loop, n.pidfd, WEXITED | WNOWAIT), differs(kNoWait, -EINVAL, 0));
   close_nursery(n);
@@ -305,7 +305,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       clean_test(pids_that_cannot_be_children_are_EINVAL),
       clean_test(options_must_be_a_nonempty_set_of_the_known_ones),
-      clean_test(WNOWAIT_goes_with_another_option_only),
+      clean_test(WNOWAIT_goes_alone_and_with_another_option),
       clean_test(a_second_source_for_a_process_is_EBUSY),
       clean_test(two_loops_may_watch_one_process),
       clean_test(WEXITED_without_SIGCHLD_blocked_needs_no_signal),

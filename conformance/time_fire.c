@@ -207,8 +207,34 @@ static void the_alarm_clocks_work_where_the_kernel_allows_them(void** state) {
   sd_event_unref(loop);
 }
 
+// No time that a program may set stands for something else.
+static void a_timer_at_the_end_of_time_lets_the_loop_sleep(void** state) {
+  (void)state;
+  for (uint64_t left = 0; left <= 4; left++) {
+    sd_event* loop = make_loop();
+    struct Probe fired = {.name = "fired"}, last = {.name = "last"};
+    sd_event_source* source = NULL;
+    probe_time(loop, &fired, CLOCK_MONOTONIC, 1);
+    assert_result(sd_event_add_time(loop, &source, CLOCK_MONOTONIC, UINT64_MAX - left, 1, record_time, &last), 0);
+    assert_int_equal(iterate_until_idle(loop), 1);
+    // Whatever has woken it, the second time it does not.
+    for (int i = 0; i < 2; i++) {
+      assert_result(sd_event_prepare(loop), 0);
+      if (i == 1) assert_false(fd_readable(loop, 0));
+      assert_result(sd_event_wait(loop, 0), 0);
+    }
+    assert_result(sd_event_source_set_time(source, 1), 0);
+    assert_int_equal(iterate_until_idle(loop), 1);
+    assert_journal("fired last ");
+    free_probe(&fired);
+    sd_event_source_unref(source);
+    sd_event_unref(loop);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      recorded_test(a_timer_at_the_end_of_time_lets_the_loop_sleep),
       recorded_test(timers_on_all_clocks_fire_with_their_time_and_never_early),
       recorded_test(a_time_in_the_past_fires_at_once_and_0_is_one),
       recorded_test(an_elapsed_timer_that_stays_on_fires_in_each_iteration),

@@ -140,7 +140,7 @@ int ChildSource::wait_for(siginfo_t* info, int options) const {
 bool ChildSource::exit_seen() const { return gone_ || is_exit(info_.si_code); }
 
 void ChildSource::look() {
-  if (!armed() || is_pending() || gone_) return;
+  if (!armed() || is_pending() || gone_ || (options_ & kStates) == 0) return;
   siginfo_t info;
   int r = wait_for(&info, (options_ & kStates) | WNOHANG | WNOWAIT);
   if (r >= 0 && info.si_pid == 0) return;

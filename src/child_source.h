@@ -33,8 +33,8 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   using Callback = int (*)(Source*, const siginfo_t*, void* userdata);
 
   static constexpr int kStates = WEXITED | WSTOPPED | WCONTINUED;
-  // At least one of these; WNOWAIT besides leaves the process unreaped.
-  static constexpr bool valid(int options) { return (options & kStates) != 0 && (options & ~(kStates | WNOWAIT)) == 0; }
+  // At least one of these; WNOWAIT besides leaves the process unreaped, and alone asks for nothing.
+  static constexpr bool valid(int options) { return options != 0 && (options & ~(kStates | WNOWAIT)) == 0; }
 
   // Whether an exit leaves a zombie to wait for: it does not while SIGCHLD is ignored or has SA_NOCLDWAIT.
   static bool exits_are_kept();
