@@ -58,6 +58,7 @@ static void use_the_dying_loop(void* userdata) {
   append_result(row, sizeof(row), sd_event_default(NULL));
   append_result(row, sizeof(row), sd_event_default(&loop));
   append_result(row, sizeof(row), loop != dying);
+  append_result(row, sizeof(row), sd_event_ref(dying) == NULL);
   sd_event_unref(loop);
   another = sd_event_source_unref(another);
 }
@@ -73,7 +74,7 @@ static int free_a_loop(void* context) {
   assert_result(sd_event_add_defer(dying, &another, on_event, NULL), 0);
   assert_result(sd_event_source_set_floating(another, 1), 1);
   sd_event_unref(dying);
-  return strcmp(row, "ESTALE ESTALE ESTALE 0 1 1") == 0 ? 1 : 0;
+  return strcmp(row, "ESTALE ESTALE ESTALE 0 1 1 1") == 0 ? 1 : 0;
 }
 
 // The reference aborts.

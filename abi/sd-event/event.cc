@@ -8,6 +8,8 @@
 using namespace evenkeel;
 using namespace evenkeel::sd;
 
+// How the caller is to wait: null for the whole thread.
+#ifdef EVENKEEL_SHARED_LIBRARY
 // Functions of libsystemd-shared from release 262 on, where several stacks share a thread. Where that library is not in
 // the process these are null.
 extern "C" {
@@ -21,10 +23,13 @@ static int suspend_fiber(int fd, Usec timeout) {
   return sd_fiber_ppoll(&readable, 1, timeout == kForever ? nullptr : &time, nullptr);
 }
 
-// How the caller is to wait: null for the whole thread.
 static Loop::Suspend suspension() {
   return sd_fiber_is_running && sd_fiber_ppoll && sd_fiber_is_running() > 0 ? suspend_fiber : nullptr;
 }
+#else
+// A program that has the archive in it is none of systemd's.
+static Loop::Suspend suspension() { return nullptr; }
+#endif
 
 extern "C" {
 
@@ -39,7 +44,8 @@ EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_new);
 
 EVENKEEL_PUBLIC sd_event* sd_event_ref(sd_event* e) noexcept {
   Loop* loop = nullptr;
-  if (find(e, &loop) < 0 || loop->forked()) return nullptr;
+  // Nothing keeps a loop that is being freed.
+  if (find(e, &loop) < 0 || loop->forked() || loop->ending()) return nullptr;
   loop->ref();
   return to_handle(loop);
 }
