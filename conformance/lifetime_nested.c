@@ -59,6 +59,7 @@ static void use_the_dying_loop(void* userdata) {
   append_result(row, sizeof(row), sd_event_default(&loop));
   append_result(row, sizeof(row), loop != dying);
   append_result(row, sizeof(row), sd_event_ref(dying) == NULL);
+  sd_event_unref(dying);  // As who has not looked at what `ref` said.
   sd_event_unref(loop);
   another = sd_event_source_unref(another);
 }

@@ -53,7 +53,7 @@ EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_ref);
 
 EVENKEEL_PUBLIC sd_event* sd_event_unref(sd_event* e) noexcept {
   Loop* loop = nullptr;
-  if (find(e, &loop) >= 0) loop->unref();
+  if (find(e, &loop) >= 0 && !loop->ending()) loop->unref();
   return nullptr;
 }
 EVENKEEL_SINCE(LIBSYSTEMD_221, sd_event_unref);
