@@ -144,8 +144,8 @@ static void any_number_of_causes_is_served_in_their_order(void** state) {
     enum { kMany = 300 };
     sd_event* loop = make_loop();
     static struct Probe probes[kMany];
-    static char names[kMany][8];
-    char expected[8 * kMany] = "";
+    static char names[kMany][12];
+    char expected[12 * kMany] = "";
     int fds[kMany], order[kMany];
     const int n = round % 10 == 0 ? kMany : 2 + rand() % 20;
     for (int i = 0; i < n; i++) {
