@@ -46,7 +46,8 @@ add_custom_target(memcheck-programs)
 
 if(GTest_FOUND)
   # With the seam for faults and the check of the invariants, which the library does not have.
-  add_library(evenkeel_engine_under_test OBJECT ${EVENKEEL_ENGINE_SOURCES} src/kernel_faults.cc src/loop_check.cc)
+  add_library(evenkeel_engine_under_test OBJECT ${EVENKEEL_ENGINE_SOURCES} src/kernel_faults.cc src/loop_check.cc
+    src/callbacks_for_tests.cc)
   target_link_libraries(evenkeel_engine_under_test PUBLIC evenkeel_library_options)
   target_compile_definitions(evenkeel_engine_under_test PUBLIC EVENKEEL_FAULTS)
   file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*_test.cc)
@@ -214,4 +215,7 @@ add_test(NAME "soak:short" COMMAND soak --seconds 5 --seed 1)
 set_tests_properties("soak:short" PROPERTIES LABELS soak SKIP_RETURN_CODE 77)
 
 include(cmake/fuzz.cmake)
+if(EVENKEEL_FUZZERS)
+  include(cmake/cfi.cmake)
+endif()
 include(cmake/compat.cmake)

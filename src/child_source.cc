@@ -3,6 +3,7 @@
 // See child_source.h.
 #include "src/child_source.h"
 
+#include "src/callbacks.h"
 #include "src/kernel.h"
 #include "src/loop.h"
 #include "src/pidfd_info.h"
@@ -165,7 +166,7 @@ void ChildSource::on_ready(uint32_t events) {
 
 int ChildSource::fire() {
   const Loop& held_loop = *loop();  // By the dispatch.
-  const int r = callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this);
+  const int r = callback_ ? call_program(callback_, this, &info_, userdata) : loop()->exit_by_default(*this);
   if (held_loop.forked()) return r;  // The callback has forked, and the process is a child of the parent.
   reap();
   // A continuation whose signal was read while the stop before it was pending is still to be told of.

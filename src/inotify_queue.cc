@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/callbacks.h"
 #include "src/kernel.h"
 #include "src/loop.h"
 
@@ -331,7 +332,7 @@ int InotifySource::fire() {
   Loop& held_loop = *loop();
   Level& held = level();
   held_loop.levels().hold(held);
-  const int r = callback_ ? callback_(this, queue.head(), userdata) : held_loop.exit_by_default(*this);
+  const int r = callback_ ? call_program(callback_, this, queue.head(), userdata) : held_loop.exit_by_default(*this);
   // The source may be without its inode and its level by now, and the loop is held by the dispatch alone. Where the
   // callback has forked, the child leaves the queue as it is: it is the parent's.
   if (!held_loop.forked()) queue.done();

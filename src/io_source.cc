@@ -3,6 +3,7 @@
 // See io_source.h.
 #include "src/io_source.h"
 
+#include "src/callbacks.h"
 #include "src/kernel.h"
 #include "src/loop.h"
 
@@ -26,7 +27,9 @@ void IoSource::on_ready(uint32_t events) {
   pend();
 }
 
-int IoSource::fire() { return callback_ ? callback_(this, fd_, revents(), userdata) : loop()->exit_by_default(*this); }
+int IoSource::fire() {
+  return callback_ ? call_program(callback_, this, fd_, revents(), userdata) : loop()->exit_by_default(*this);
+}
 
 int IoSource::set_events(uint32_t events) {
   // Edge-triggered: the same mask again asks for the edge again.

@@ -3,6 +3,7 @@
 // See loop.h.
 #include "src/loop.h"
 
+#include "src/callbacks.h"
 #include "src/kernel.h"
 #include "src/notify.h"
 #include "src/profile.h"
@@ -352,7 +353,7 @@ inline int Loop::call(Source& source, Callback callback) {
 }
 
 int Loop::call_handler(Source& source, Source::Handler handler) {
-  return call(source, [&] { return handler(&source, source.userdata); });
+  return call(source, [&] { return call_program(handler, &source, source.userdata); });
 }
 
 void Loop::failed(Source& source, int error) {

@@ -5,6 +5,7 @@
 
 #include <malloc.h>
 
+#include "src/callbacks.h"
 #include "src/kernel.h"
 #include "src/loop.h"
 
@@ -159,7 +160,7 @@ int PressureSource::fire() {
       return -EIO;                     // EPOLLPRI goes with it for ever when the cgroup is gone.
     }
   }
-  if (callback_) return callback_(this, userdata);
+  if (callback_) return call_program(callback_, this, userdata);
   return kind() == Kind::kMemoryPressure ? trim_memory() : 0;
 }
 

@@ -3,6 +3,7 @@
 // See signal_queue.h.
 #include "src/signal_queue.h"
 
+#include "src/callbacks.h"
 #include "src/kernel.h"
 #include "src/loop.h"
 #include "src/signal_names.h"
@@ -172,7 +173,9 @@ void SignalSource::unpended(bool dispatched) {
   if (armed()) level().signals->signal_done();
 }
 
-int SignalSource::fire() { return callback_ ? callback_(this, &info_, userdata) : loop()->exit_by_default(*this); }
+int SignalSource::fire() {
+  return callback_ ? call_program(callback_, this, &info_, userdata) : loop()->exit_by_default(*this);
+}
 
 int SignalSource::move(Level& to) {
   // One that is held back will come back by itself, which may not fail: what it needs there is taken now.

@@ -3,11 +3,12 @@
 // See static_sources.h.
 #include "src/static_sources.h"
 
+#include "src/callbacks.h"
 #include "src/loop.h"
 
 namespace evenkeel {
 
-int StaticSource::fire() { return handler_ ? handler_(this, userdata) : loop()->exit_by_default(*this); }
+int StaticSource::fire() { return handler_ ? call_program(handler_, this, userdata) : loop()->exit_by_default(*this); }
 
 int DeferSource::arm() {
   if (!has_event()) pend();

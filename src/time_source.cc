@@ -3,6 +3,7 @@
 // See time_source.h.
 #include "src/time_source.h"
 
+#include "src/callbacks.h"
 #include "src/loop.h"
 
 namespace evenkeel {
@@ -38,7 +39,9 @@ void TimeSource::unpended(bool dispatched) {
   if (armed()) clock().insert(*this);
 }
 
-int TimeSource::fire() { return callback_ ? callback_(this, time_, userdata) : loop()->exit_by_default(*this); }
+int TimeSource::fire() {
+  return callback_ ? call_program(callback_, this, time_, userdata) : loop()->exit_by_default(*this);
+}
 
 int TimeSource::move(Level& to) {
   if (!armed()) return 0;

@@ -8,8 +8,8 @@
 // (-EINVAL), no default loop (-ENOPKG), wrong kind (-EDOM), finished (-ESTALE), forked (-ECHILD); where a call has
 // another one it says so by the order of its lines.
 //
-// The callbacks of C programs take `sd_event_source*` where the engine's take `Source*`. The pointers are the same, so
-// the functions are called through the engine's type; `callback_cast` is the one place that says so.
+// The callbacks of C programs take `sd_event_source*` where the engine's take `Source*`. The engine keeps a callback
+// under its own type, which `callback_cast` gives it; callbacks.cc calls it through the program's.
 #pragma once
 
 #include "abi/export.h"
