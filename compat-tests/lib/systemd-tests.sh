@@ -3,16 +3,21 @@
 #
 # systemd's own tests (package systemd-tests) on our loop: each binary natively and preloaded, from the directory where it is.
 #
-# Sourced after sandbox.sh, by the scripts systemd-tests-*, which share them out so that they run in parallel. The binaries
-# are Debian's, unchanged; they check themselves by assertions, and what is compared is the exit code. All of them bind to
+# Sourced after sandbox.sh, by the scripts systemd-tests-* and test-event, which share them out so that they run in parallel.
+# The binaries are Debian's, unchanged; they check themselves by assertions, and what is compared is the exit code. All of them bind to
 # libsystemd-shared natively and to our library when that is preloaded, which is proved for each.
 #
 # Invariants:
 #  1. A binary that passes natively must pass preloaded. One that fails natively, or skips itself (77), is skipped with its
 #     reason, and says nothing.
 #  2. A script passes if a binary passed and none failed; it is skipped if all were skipped.
-#  3. They see interfaces and devices of these namespaces only, the machine's settings read-only, and no cgroups.
+#  3. They see interfaces and devices of these namespaces only, the machine's settings read-only, and no cgroups, but for
+#     those that start services, which have a cgroup of their own for the whole tree.
+source "$(dirname "${BASH_SOURCE[0]}")/cgroup.sh"
+
 systemd_tests=/usr/lib/systemd/tests
+# Newer releases have them in a directory of their own.
+[ ! -d "$systemd_tests/unit-tests" ] || systemd_tests+=/unit-tests
 
 # Those that can call sd_event_*: they import one, or a function of libsystemd-shared from which one is reached (found by
 # following the calls in its machine code). What imports one and is in no list is run by systemd-tests-others.
@@ -22,6 +27,7 @@ systemd_tests_network=(test-dhcp-client test-dhcp-server test-dhcp6-client test-
   test-local-addresses test-loopback test-ndisc-ra test-ndisc-rs test-netlink test-network test-networkd-conf
   test-nss-hosts test-resolve test-resolved-etc-hosts test-resolved-stream test-socket-netlink test-timesync)
 systemd_tests_own_script=(test-event)
+systemd_tests_cgroup=(test-path)
 
 # systemd_tests_main LIBRARY NAME...
 systemd_tests_main() {
@@ -57,7 +63,15 @@ systemd_tests_main() {
 run_systemd_test() {
   local name=${scratch##*/} output=$scratch/$round/output code=0
   [ -x "$systemd_tests/$name" ] || skip "$systemd_tests/$name is missing"
-  (cd "$systemd_tests" && env "${inject[@]}" "./$name") >"$output" 2>&1 </dev/null || code=$?
+  # By its whole path: some look for files beside it.
+  local command=(env -C "$systemd_tests" "${inject[@]}" "$systemd_tests/$name")
+  if [[ " ${systemd_tests_cgroup[*]} " == *" $name "* ]]; then
+    enter_cgroup
+    (in_cgroup "${command[@]}") >"$output" 2>&1 </dev/null || code=$?
+    remove_cgroup "$cgroup"
+  else
+    "${command[@]}" >"$output" 2>&1 </dev/null || code=$?
+  fi
   [ "$code" -ne 77 ] || [ "$round" != native ] || skip "$name skips itself here: $(tail -n 1 "$output")"
   [ "$code" -eq 0 ] || {
     tail -n 30 "$output" >&2
