@@ -217,7 +217,7 @@ unsigned InotifyQueue::give_to(Inode& inode, const struct inotify_event& event) 
   unsigned n = 0;
   for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source)) {
     const bool wanted = (event.mask & (source->mask_ | kAlways | IN_Q_OVERFLOW)) != 0;
-    n += wanted && source->take_event();
+    n += wanted && source->receive(event);
   }
   return n;
 }
@@ -233,7 +233,7 @@ unsigned InotifyQueue::give_to_owed() {
     for (InotifySource* source = inode.sources.front(); source; source = inode.sources.next(*source)) {
       if (source->owed_ != serial_) continue;
       source->owed_ = 0;  // Another one may be switched off with the same event, and only that one gets it once more.
-      n += source->take_event();
+      n += source->receive(*head());
     }
   });
   return n;
@@ -241,8 +241,8 @@ unsigned InotifyQueue::give_to_owed() {
 
 void InotifyQueue::on_ready(uint32_t events) {
   (void)events;
-  // The head waits, for the dispatch or for the end of a rate limit. Until it is gone, what comes after it stays in the
-  // kernel, and must not wake the loop again and again.
+  // The head waits for a dispatch. Until it is gone, what comes after it stays in the kernel, and must not wake the
+  // loop again and again.
   if (position_ < filled_) level_.loop().poller().mute(*this, true);
   while (position_ >= filled_) {
     const ssize_t n = kernel::read(fd_, buffer_, kBufferSize);
@@ -254,7 +254,15 @@ void InotifyQueue::on_ready(uint32_t events) {
   }
 }
 
+void Inotifies::put_off(InotifySource& source) {
+  if (!source.ListNode<InotifyBackloggedTag>::linked()) backlogged_.push_back(source);
+}
+
 void Inotifies::distribute() {
+  while (InotifySource* source = backlogged_.front()) {
+    decltype(backlogged_)::erase(*source);
+    source->go_on();
+  }
   while (InotifyQueue* queue = buffered_.front()) {
     decltype(buffered_)::erase(*queue);
     queue->distribute();
@@ -315,6 +323,9 @@ int InotifySource::attach() {
 void InotifySource::detach(bool forked) {
   (void)forked;
   ListNode<InodeSourceTag>::unlink();
+  ListNode<InotifyBackloggedTag>::unlink();
+  backlog_.clear();
+  leave_head();
   inode_->queue.release(*inode_);
   inode_ = nullptr;
 }
@@ -326,30 +337,72 @@ int InotifySource::arm() {
 
 void InotifySource::disarm() { level().inotify->disarm(); }
 
+// True: the event has to stay at the head until the source has been dispatched for it.
+bool InotifySource::receive(const struct inotify_event& head) {
+  if (enabled() == Enabled::kOff) return false;
+  if ((rate_limited() || !backlog_.empty()) && backlog_.push(head)) {
+    (void)take_event();
+    return false;
+  }
+  at_head_ = !backlog_.empty() || take_event();
+  return at_head_;
+}
+
+// An iteration has begun, and there is more for the source. What it is not ON for by now is dropped.
+void InotifySource::go_on() {
+  if (enabled() != Enabled::kOff) {
+    if (has_more()) (void)take_event();
+    return;
+  }
+  backlog_.clear();
+  leave_head();
+}
+
+void InotifySource::leave_head() {
+  if (!at_head_) return;
+  at_head_ = false;
+  inode_->queue.done();
+}
+
+void InotifySource::withheld() {
+  if (backlog_.empty() && backlog_.push(*inode_->queue.head())) leave_head();
+}
+
 int InotifySource::fire() {
   InotifyQueue& queue = inode_->queue;
   // The callback may free the last source of the level, and with it what the event was read into.
   Loop& held_loop = *loop();
   Level& held = level();
   held_loop.levels().hold(held);
-  const int r = callback_ ? call_program(callback_, this, queue.head(), userdata) : held_loop.exit_by_default(*this);
+  InotifyBacklog::Copy* copy = backlog_.pop();
+  if (!copy) at_head_ = false;
+  const struct inotify_event* event = copy ? copy->event() : queue.head();
+  const int r = callback_ ? call_program(callback_, this, event, userdata) : held_loop.exit_by_default(*this);
+  ::free(copy);
   // The source may be without its inode and its level by now, and the loop is held by the dispatch alone. Where the
   // callback has forked, the child leaves the queue as it is: it is the parent's.
-  if (!held_loop.forked()) queue.done();
+  if (!held_loop.forked()) {
+    if (!copy) queue.done();
+    if (connected() && has_more()) held_loop.inotifies().put_off(*this);
+  }
   held_loop.levels().release(held);
   return r;
 }
 
 void InotifySource::unpended(bool dispatched) {
   if (dispatched) return;
+  if (!backlog_.empty()) {
+    loop()->inotifies().put_off(*this);
+    return;
+  }
   inode_->queue.owe(*this);
-  inode_->queue.done();
+  leave_head();
 }
 
 // Possible only while the path is open, which is before the first iteration; but it is open again when a later source
 // is added for it. An event that waits for its dispatch is in the old queue, and keeps its source there.
 int InotifySource::move(Level& to) {
-  if (inode_->path_fd < 0 || has_event()) return -EOPNOTSUPP;
+  if (inode_->path_fd < 0 || has_event() || has_more()) return -EOPNOTSUPP;
   InotifyQueue* queue = InotifyQueue::of(to);
   if (!queue) return -ENOMEM;
   if (const int r = queue->acquire(inode_->path_fd, mask_, &next_inode_); r < 0) return r;

@@ -8,13 +8,19 @@
 // then the next iteration hands out the next one before it asks the kernel. Not sooner: a ONESHOT source that is turned
 // on again before that loses nothing, and neither does one that is turned off and on again while it is pending.
 //
+// Nobody waits for a source that is over its rate limit: it gets a copy of the event into a backlog of its own, and the
+// events that follow for it behind that (inotify_backlog.h). It is dispatched for the backlog first, an event an
+// iteration.
+//
 // Invariants:
-//  1. `n_recipients_` is the number of sources that are pending (or held back by their rate limit) for the event at the
-//     head, or are in their callback with it. If it is 0 with something buffered, the queue is on the loop's list of
-//     those.
+//  1. `n_recipients_` is the number of sources that wait for the event at the head (`InotifySource::at_head_`), or are
+//  in
+//     their callback with it. If it is 0 with something buffered, the queue is on the loop's list of those.
 //  2. An inode is in the tables until IN_IGNORED was read, after that it is known to its sources only. Before, another
 //     inode may get its number: then that one is in the table of numbers, and the old one in that of watches only.
 //  3. A source has a watch from `add` until it is freed, also while it is OFF: then events for it alone are dropped.
+//  4. A source with an event is at the head or has a backlog. One that has more without being pending or held is in its
+//     callback, or on the loop's list of those.
 //
 // Owner: the queue owns its inodes, an inode goes with its last source. The descriptor of the path, without which no
 // watch can be moved to another queue, is closed at the next iteration, so that nothing keeps a file system from being
@@ -28,6 +34,7 @@
 #include <sys/types.h>
 
 #include "src/hash_table.h"
+#include "src/inotify_backlog.h"
 #include "src/poller.h"
 
 namespace evenkeel {
@@ -36,6 +43,7 @@ class InotifyQueue;
 class InotifySource;
 struct InodeByIdTag;
 struct InotifyBufferedTag;
+struct InotifyBackloggedTag;
 struct InodeByWatchTag;
 struct InodeOpenTag;
 struct InodeSourceTag;
@@ -137,18 +145,20 @@ class Inotifies {
   List<Inode, InodeOpenTag>& open_paths() { return open_paths_; }
   void close_paths();
 
-  // The next event of a buffer is handed out in the next iteration: its source may be ONESHOT and be turned on again by
-  // then.
+  // The next event of a buffer, or of a source's backlog, is handed out in the next iteration: its source may be
+  // ONESHOT and be turned on again by then.
   void put_off(InotifyQueue& queue) { buffered_.push_back(queue); }
-  bool any_buffered() const { return !buffered_.empty(); }
+  void put_off(InotifySource& source);
+  bool any_buffered() const { return !buffered_.empty() || !backlogged_.empty(); }
   void distribute();
 
  private:
   List<Inode, InodeOpenTag> open_paths_;
   List<InotifyQueue, InotifyBufferedTag> buffered_;
+  List<InotifySource, InotifyBackloggedTag> backlogged_;
 };
 
-class InotifySource final : public Source, public ListNode<InodeSourceTag> {
+class InotifySource final : public Source, public ListNode<InodeSourceTag>, public ListNode<InotifyBackloggedTag> {
  public:
   using Callback = int (*)(Source*, const struct inotify_event*, void* userdata);
 
@@ -171,10 +181,12 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
   int move(Level& to) override;
   void moved() override;
   void unpended(bool dispatched) override;
+  void withheld() override;
   const char* default_description() const override { return path_; }
   void destroy() override;
 
  private:
+  friend class Inotifies;
   friend class InotifyQueue;
   friend class LoopCheck;
   template <typename T, typename... Args>
@@ -189,12 +201,18 @@ class InotifySource final : public Source, public ListNode<InodeSourceTag> {
         callback_(callback) {}
 
   int find_inode_path(int fd);
+  bool has_more() const { return at_head_ || !backlog_.empty(); }
+  bool receive(const struct inotify_event& head);
+  void go_on();
+  void leave_head();
 
   char* path_ = nullptr;  // As it was given.
   char* inode_path_ = nullptr;
   Inode* inode_ = nullptr;
   Inode* next_inode_ = nullptr;  // While it moves to another level.
   uint64_t owed_ = 0;            // The event that it was turned off with.
+  InotifyBacklog backlog_;
+  bool at_head_ = false;  // Waits for the event at the head of its queue; if it has a backlog, behind that.
   const uint32_t mask_;
   const int add_fd_;  // Only of meaning during `add`.
   const Callback callback_;

@@ -268,7 +268,11 @@ class LoopCheck {
     size_t n_armed = 0;
     loop_.poller_.for_each_source([&](Source& source) {
       if (source.level_ != &level || source.kind() != Kind::kInotify) return;
-      n_recipients += source.has_event();
+      auto& inotify = static_cast<InotifySource&>(source);
+      n_recipients += inotify.at_head_;
+      const bool listed = inotify.ListNode<InotifyBackloggedTag>::linked();
+      if (source.has_event()) HOLDS(inotify.has_more());
+      if (inotify.has_more() && !source.has_event()) HOLDS(listed || running_);
       n_armed += source.armed_;
     });
     // And the one that is in its callback, which may be freed already.

@@ -4,7 +4,7 @@
 //
 // Idea: the library needs nothing of the C++ runtime, so objects are made by `make<T>()`, which returns null when
 // memory is short, and end in `dispose()`. Nothing here is called while a source is armed, fires or is dispatched: all
-// memory is taken when a source is added.
+// memory is taken when a source is added. The one exception is inotify_backlog.h.
 #pragma once
 
 #include <stdlib.h>

@@ -99,6 +99,7 @@ void Source::withhold() {
   armed_ = false;
   disarm();
   follow_prepare();
+  withheld();
 }
 
 int Source::come_back() {

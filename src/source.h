@@ -141,6 +141,8 @@ class Source : public ListNode<SourcePendingTag>, public MadeHere {
   // The source stops being pending: with `dispatched` its callback is next, else its event is dropped. It may be armed
   // still. See Traits.
   virtual void unpended(bool dispatched) { (void)dispatched; }
+  // The source has gone over its rate limit with an event at hand, which waits for the end of the limit now.
+  virtual void withheld() {}
   // From now on another loop looks at the descriptor of ours.
   virtual void loop_lent() {}
 
