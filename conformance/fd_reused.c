@@ -4,7 +4,8 @@
 //
 // Invariants under test:
 // 1. The new source is served before and after the old one goes, is turned off, or is turned on again.
-// 2. The number of a pidfd that the caller has closed says nothing of the process that its source is for.
+// 2. The number of a pidfd that the caller has closed says nothing of the process that its source is for, and who it
+//    stands for now gets none of its signals.
 // 3. A source that gets another descriptor forgets what it knew of the old one.
 #include "loop_recorder.h"
 
@@ -56,6 +57,7 @@ static void a_new_source_is_served_after_the_old_one_is_turned_off(void** state)
   (void)state;
   struct Pair pair;
   open_pair(&pair);
+  assert_int_equal(heard(&pair), 1);
   set_enabled(&pair.older, SD_EVENT_OFF);
   assert_result(iterate(pair.loop), 0);
   assert_int_equal(heard(&pair), differs(kNumberReused, 0, 1));
@@ -102,38 +104,89 @@ static void a_new_descriptor_takes_a_source_from_the_old_ones_event(void** state
   close(idle);
 }
 
-static pid_t told;
-static unsigned n_told;
+// ---- pidfds -------------------------------------------------------------------------------------------------------
+
+struct Ends {
+  sd_event* loop;
+  pid_t a, b;
+  sd_event_source *of_a, *of_b;
+  pid_t told_a, told_b;  // Whose end each callback was told.
+};
+
 static int on_end(sd_event_source* s, const siginfo_t* info, void* userdata) {
-  (void)s, (void)userdata;
-  told = info->si_pid;
-  n_told++;
+  (void)s;
+  *(pid_t*)userdata = info->si_pid;
   return 0;
 }
 
-// The caller's pidfd of `a` is closed, and the pidfd that the library makes for `b` has its number.
-static int closed_pidfd(void* context) {
-  (void)context;
-  sd_event* loop = make_loop();
-  sd_event_source *a = NULL, *b = NULL;
-  siginfo_t info;
-  set_blocked(SIGCHLD, true);
-  const pid_t pid_a = spawn_sleeper(), pid_b = spawn_exiting(7);
-  const int pidfd = open_pidfd(pid_a);
-  assert_result(sd_event_add_child_pidfd(loop, &a, pidfd, WEXITED | WSTOPPED, on_end, NULL), 0);
+// Two processes with a source each. The caller's pidfd of `a` is closed, and the one of `b`, which the library or the
+// caller has opened, has its number.
+static void open_ends(struct Ends* ends, int options, bool by_caller) {
+  *ends = (struct Ends){.loop = make_loop(), .a = spawn_sleeper(), .b = spawn_sleeper()};
+  const int pidfd = open_pidfd(ends->a);
+  assert_result(sd_event_add_child_pidfd(ends->loop, &ends->of_a, pidfd, options, on_end, &ends->told_a), 0);
   close(pidfd);
-  assert_result(sd_event_add_child(loop, &b, pid_b, WEXITED, on_child, NULL), 0);
-  if (sd_event_source_get_child_pidfd(b) != pidfd) return -EBADF;
-  assert_int_equal(waitid(P_PID, (id_t)pid_b, &info, WEXITED | WNOWAIT), 0);
-  for (int i = 0; i < 4; i++) assert_true(sd_event_run(loop, 0) >= 0);
-  const int wrong = n_told > 0 && told == pid_b;
-  assert_int_equal(kill(pid_a, SIGKILL), 0);
-  return wrong;
+  if (by_caller) {
+    assert_int_equal(open_pidfd(ends->b), pidfd);
+    assert_result(sd_event_add_child_pidfd(ends->loop, &ends->of_b, pidfd, WEXITED, on_end, &ends->told_b), 0);
+  } else {
+    assert_result(sd_event_add_child(ends->loop, &ends->of_b, ends->b, WEXITED, on_end, &ends->told_b), 0);
+    assert_int_equal(sd_event_source_get_child_pidfd(ends->of_b), pidfd);
+  }
+}
+
+static void close_ends(struct Ends* ends) {
+  sd_event_source_unref(ends->of_a);
+  if (!sd_event_source_get_child_pidfd_own(ends->of_b)) close(sd_event_source_get_child_pidfd(ends->of_b));
+  sd_event_source_unref(ends->of_b);
+  sd_event_unref(ends->loop);
+  for (int i = 0; i < 2; i++) {
+    const pid_t pid = i == 0 ? ends->a : ends->b;
+    if (child_state(pid) == '-') continue;  // The loop has reaped it.
+    kill_and_reap(pid);
+  }
+}
+
+static void end_of(pid_t pid, sd_event* loop) {
+  assert_int_equal(kill(pid, SIGKILL), 0);
+  await_zombie(pid);
+  iterate_times(loop, 4);
 }
 
 static void the_number_of_a_closed_pidfd_tells_nothing_of_another_process(void** state) {
   (void)state;
-  assert_int_equal(in_child(closed_pidfd, NULL), 0);
+  for (int by_caller = 0; by_caller < 2; by_caller++) {
+    struct Ends ends;
+    open_ends(&ends, WEXITED, by_caller);
+    end_of(ends.b, ends.loop);
+    assert_int_equal(ends.told_a, 0);
+    assert_int_equal(ends.told_b, ends.b);
+    assert_int_equal(child_state(ends.a), 'R');
+    close_ends(&ends);
+    // Who asks for stops is asked about at each SIGCHLD. Of the references 262 tells it of the other's end.
+    open_ends(&ends, WEXITED | WSTOPPED, by_caller);
+    end_of(ends.b, ends.loop);
+    if (!as_reference(kPidfdReused)) assert_int_equal(ends.told_a, 0);
+    assert_int_equal(ends.told_b, ends.b);
+    end_of(ends.a, ends.loop);
+    if (!as_reference(kPidfdReused)) assert_int_equal(ends.told_a, ends.a);
+    close_ends(&ends);
+  }
+}
+
+static void a_signal_goes_to_the_process_of_the_source_whatever_the_number_of_its_pidfd_stands_for(void** state) {
+  (void)state;
+  for (int by_caller = 0; by_caller < 2; by_caller++) {
+    struct Ends ends;
+    open_ends(&ends, WEXITED, by_caller);
+    const pid_t hit = as_reference(kPidfdReused) ? ends.b : ends.a, spared = hit == ends.a ? ends.b : ends.a;
+    assert_result(sd_event_source_send_child_signal(ends.of_a, SIGTERM, NULL, 0), 0);
+    await_zombie(hit);
+    assert_int_equal(child_state(spared), 'R');
+    assert_result(sd_event_source_send_child_signal(ends.of_b, SIGTERM, NULL, 0), 0);
+    await_zombie(ends.b);
+    close_ends(&ends);
+  }
 }
 
 int main(void) {
@@ -142,7 +195,8 @@ int main(void) {
       recorded_test(a_new_source_is_served_before_and_after_the_old_one_is_freed),
       recorded_test(a_new_source_is_served_after_the_old_one_is_turned_off),
       recorded_test(a_new_descriptor_takes_a_source_from_the_old_ones_event),
-      recorded_test(the_number_of_a_closed_pidfd_tells_nothing_of_another_process),
+      child_test(the_number_of_a_closed_pidfd_tells_nothing_of_another_process),
+      child_test(a_signal_goes_to_the_process_of_the_source_whatever_the_number_of_its_pidfd_stands_for),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
