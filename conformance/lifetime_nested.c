@@ -47,6 +47,8 @@ static void a_source_that_is_dropped_within_its_own_expire_callback_lives_until_
 static sd_event* dying;
 static char row[160];
 static sd_event_source* another;
+static unsigned n_destroyed;
+static void count_destroyed(void* userdata) { (void)userdata, n_destroyed++; }
 
 static void use_the_dying_loop(void* userdata) {
   sd_event_source* source = NULL;
@@ -73,9 +75,10 @@ static int free_a_loop(void* context) {
   assert_result(sd_event_source_set_floating(source, 1), 1);
   sd_event_source_unref(source);
   assert_result(sd_event_add_defer(dying, &another, on_event, NULL), 0);
+  assert_result(sd_event_source_set_destroy_callback(another, count_destroyed), 0);
   assert_result(sd_event_source_set_floating(another, 1), 1);
   sd_event_unref(dying);
-  return strcmp(row, "ESTALE ESTALE ESTALE 0 1 1 1") == 0 ? 1 : 0;
+  return n_destroyed == 1 && strcmp(row, "ESTALE ESTALE ESTALE 0 1 1 1") == 0 ? 1 : 0;
 }
 
 // The reference aborts.

@@ -21,12 +21,12 @@ static void act_check_not_early(struct Probe* p) {
 static void timers_on_all_clocks_fire_with_their_time_and_never_early(void** state) {
   (void)state;
   static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME};
-  static const uint64_t accuracies[] = {1, 500, 3000};
+  static const uint64_t accuracies[] = {1, 2, 3, 5, 500, 3000};
   sd_event* loop = make_loop();
   for (size_t i = 0; i < lengthof(clocks); i++)
     for (size_t j = 0; j < lengthof(accuracies); j++) {
       struct Probe a = {.name = "a", .act = act_check_not_early, .loop = loop};
-      uint64_t due = clock_usec(clocks[i]) + 1500 + 100 * j;
+      uint64_t due = clock_usec(clocks[i]) + 1000 + 100 * j;
       assert_result(sd_event_add_time(loop, &a.source, clocks[i], due, accuracies[j], record_time, &a), 0);
       run_until_calls(&a, 1);
       assert_int_equal(a.usec, due);
@@ -210,17 +210,20 @@ static void the_alarm_clocks_work_where_the_kernel_allows_them(void** state) {
 // No time that a program may set stands for something else.
 static void a_timer_at_the_end_of_time_lets_the_loop_sleep(void** state) {
   (void)state;
-  for (uint64_t left = 0; left <= 4; left++) {
+  static const uint64_t accuracies[] = {1, 2, 3, 4, 250000, UINT64_MAX - 1};
+  for (unsigned i = 0; i < 5 * lengthof(accuracies); i++) {
+    const uint64_t left = i % 5, accuracy = accuracies[i / 5];
     sd_event* loop = make_loop();
     struct Probe fired = {.name = "fired"}, last = {.name = "last"};
     sd_event_source* source = NULL;
     probe_time(loop, &fired, CLOCK_MONOTONIC, 1);
-    assert_result(sd_event_add_time(loop, &source, CLOCK_MONOTONIC, UINT64_MAX - left, 1, record_time, &last), 0);
+    assert_result(sd_event_add_time(loop, &source, CLOCK_MONOTONIC, UINT64_MAX - left, accuracy, record_time, &last),
+                  0);
     assert_int_equal(iterate_until_idle(loop), 1);
     // Whatever has woken it, the second time it does not.
-    for (int i = 0; i < 2; i++) {
+    for (int wait = 0; wait < 2; wait++) {
       assert_result(sd_event_prepare(loop), 0);
-      if (i == 1) assert_false(fd_readable(loop, 0));
+      if (wait == 1) assert_false(fd_readable(loop, 0));
       assert_result(sd_event_wait(loop, 0), 0);
     }
     assert_result(sd_event_source_set_time(source, 1), 0);
