@@ -8,6 +8,7 @@
 // 2. A process that is dead before the source is added, or dies while it is off, is still reported.
 // 3. Priorities order children among themselves and against other kinds, SIGCHLD sources included.
 // 4. Nobody else's processes are touched.
+// 5. With WNOWAIT the zombie stays, and a source that is ON tells of it in each iteration, as of a descriptor.
 #include "loop_recorder.h"
 
 static void act_expect_zombie(struct Probe* p) {
@@ -219,6 +220,37 @@ static void processes_without_a_source_are_not_reaped(void** state) {
   sd_event_unref(loop);
 }
 
+static void a_zombie_that_is_to_stay_is_told_of_in_each_iteration(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  const pid_t pid = spawn_zombie(3);
+  struct Probe a = {.name = "a", .loop = loop};
+  const int r = sd_event_add_child(loop, &a.source, pid, WEXITED | WNOWAIT, record_child, &a);
+  assert_result(r, differs(kNoWait, -EINVAL, 0));
+  if (r == 0) {
+    set_enabled(&a, SD_EVENT_ON);
+    for (int i = 0; i < 4; i++) assert_result(iterate(loop), 1);
+    assert_journal("a:1:3 a:1:3 a:1:3 a:1:3 ");
+    assert_int_equal(enabled_of(&a), SD_EVENT_ON);
+    set_enabled(&a, SD_EVENT_OFF);
+    assert_result(iterate(loop), 0);
+    for (int i = 0; i < 2; i++) {
+      set_enabled(&a, SD_EVENT_ONESHOT);
+      assert_int_equal(iterate_until_idle(loop), 1);
+    }
+    assert_journal("a:1:3 a:1:3 ");
+    assert_int_equal(child_state(pid), 'Z');
+    free_probe(&a);
+  }
+  assert_int_equal(child_state(pid), 'Z');
+  probe_child(loop, &a, pid, WEXITED);
+  assert_int_equal(iterate_until_idle(loop), 1);
+  assert_journal("a:1:3 ");
+  assert_int_equal(child_state(pid), '-');
+  free_probe(&a);
+  sd_event_unref(loop);
+}
+
 static void a_null_callback_exits_the_loop_and_reaps(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -242,6 +274,7 @@ int main(void) {
       child_test(io_of_better_priority_goes_before_the_end_of_the_process_that_wrote_it),
       child_test(a_sigchld_source_and_a_child_source_go_together),
       child_test(processes_without_a_source_are_not_reaped),
+      child_test(a_zombie_that_is_to_stay_is_told_of_in_each_iteration),
       child_test(a_null_callback_exits_the_loop_and_reaps),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,12 +53,38 @@ static void its_siblings_are_reported_all_the_same(void** state) {
   sd_event_unref(loop);
 }
 
+static void act_add_another(struct Probe* p) {
+  pid_t pid = 0;
+  assert_result(sd_event_source_get_child_pid(p->source, &pid), 0);
+  free_probe(p);
+  probe_child(p->loop, p->other, pid, WEXITED);
+}
+
+// The first one has told of the end, and with the return of its callback the process is reaped.
+static void a_source_that_is_added_by_the_callback_that_tells_of_the_end_is_turned_off(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe second = {.name = "second"}, first = {.name = "first", .act = act_add_another, .other = &second};
+  pid_t pid = spawn_zombie(3);
+  probe_child(loop, &first, pid, WEXITED);
+  assert_result(iterate(loop), 1);
+  assert_journal("first:1:3 ");
+  assert_int_equal(child_state(pid), '-');
+  assert_result(iterate(loop), differs(kLostChild, -ECHILD, 0));
+  assert_int_equal(enabled_of(&second), differs(kLostChild, SD_EVENT_ONESHOT, SD_EVENT_OFF));
+  assert_result(iterate(loop), 0);
+  assert_journal("");
+  free_probe(&second);
+  sd_event_unref(loop);
+}
+
 int main(void) {
   set_blocked(SIGCHLD, true);
   const struct CMUnitTest tests[] = {
       clean_test(a_child_that_was_reaped_elsewhere_turns_its_source_off),
       clean_test(a_source_with_exit_on_failure_ends_the_loop_with_ECHILD),
       clean_test(its_siblings_are_reported_all_the_same),
+      recorded_test(a_source_that_is_added_by_the_callback_that_tells_of_the_end_is_turned_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

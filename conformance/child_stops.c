@@ -6,7 +6,8 @@
 // Invariants under test:
 // 1. What happened to a process while its source was OFF is reported when it is ON, whatever other sources there are.
 // 2. Sources for stops and for the end alone go together in one loop, in any order of adding and freeing.
-// 3. A source that is turned on again after its process was reaped has nothing to say, and breaks nothing.
+// 3. A stop that WNOWAIT leaves to others is told of once for each signal, not for as long as it lasts.
+// 4. A source that is turned on again after its process was reaped has nothing to say, and breaks nothing.
 #include "loop_recorder.h"
 
 static void stop_child(pid_t pid) {
@@ -44,6 +45,37 @@ static void a_continuation_that_comes_while_the_stop_is_pending_is_told_too(void
   assert_journal(differs_text(kStopContinued, "first a:5:19 ", "first a:5:19 a:6:18 "));
   free_probe(&a);
   free_probe(&first);
+  sd_event_unref(loop);
+  kill_and_reap(pid);
+}
+
+// waitid(2) may tell of a change before its signal is there.
+static void change(pid_t pid, int sig) {
+  sigset_t pending;
+  assert_int_equal(kill(pid, sig), 0);
+  do assert_int_equal(sigpending(&pending), 0);
+  while (!sigismember(&pending, SIGCHLD));
+}
+
+static void a_stop_that_is_to_stay_is_told_of_once(void** state) {
+  (void)state;
+  const pid_t pid = spawn_sleeper();
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a", .loop = loop};
+  const int options = WSTOPPED | WCONTINUED | WNOWAIT;
+  const int r = sd_event_add_child(loop, &a.source, pid, options, record_child, &a);
+  assert_result(r, differs(kNoWait, -EINVAL, 0));
+  if (r == 0) {
+    set_enabled(&a, SD_EVENT_ON);
+    for (int i = 0; i < 2; i++) {
+      change(pid, SIGSTOP);
+      assert_int_equal(iterate_until_idle(loop), 1);
+      change(pid, SIGCONT);
+      assert_int_equal(iterate_until_idle(loop), 1);
+    }
+    assert_journal("a:5:19 a:6:18 a:5:19 a:6:18 ");
+    free_probe(&a);
+  }
   sd_event_unref(loop);
   kill_and_reap(pid);
 }
@@ -167,6 +199,7 @@ int main(void) {
   exit_77_without_pidfds();
   const struct CMUnitTest tests[] = {
       child_test(a_continuation_that_comes_while_the_stop_is_pending_is_told_too),
+      child_test(a_stop_that_is_to_stay_is_told_of_once),
       child_test(what_happens_while_a_source_is_off_is_reported_when_it_is_on),
       child_test(turned_on_before_anybody_looked_a_source_reports_what_happened),
       child_test(a_source_for_stops_freed_before_one_for_the_end_leaves_no_signalfd),

@@ -140,7 +140,7 @@ int ChildSource::wait_for(siginfo_t* info, int options) const {
 
 bool ChildSource::exit_seen() const { return gone_ || is_exit(info_.si_code); }
 
-void ChildSource::look() {
+void ChildSource::look(bool again) {
   if (!armed() || is_pending() || gone_ || (options_ & kStates) == 0) return;
   siginfo_t info;
   int r = wait_for(&info, (options_ & kStates) | WNOHANG | WNOWAIT);
@@ -152,6 +152,9 @@ void ChildSource::look() {
     if ((options_ & WEXITED) != 0) loop()->failed(*this, r);
     return;
   }
+  // With WNOWAIT a stop or continuation that was told of stays, and only the next signal tells whether it is another.
+  const bool stays = (options_ & WNOWAIT) != 0 && !is_exit(info.si_code);
+  if (again && stays && info.si_code == info_.si_code && info.si_status == info_.si_status) return;
   info_ = info;
   // A stop or continuation is consumed here; an exit stays for the callback to see.
   if (!is_exit(info.si_code) && (options_ & WNOWAIT) == 0)
@@ -170,7 +173,7 @@ int ChildSource::fire() {
   if (held_loop.forked()) return r;  // The callback has forked, and the process is a child of the parent.
   reap();
   // A continuation whose signal was read while the stop before it was pending is still to be told of.
-  if (ListNode<ChildBySignalTag>::linked()) look();
+  if (ListNode<ChildBySignalTag>::linked()) look(true);
   return r;
 }
 

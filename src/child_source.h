@@ -62,8 +62,8 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   int move(Level& to) override;
   void destroy() override;
 
-  // Asks for the state of the process, and becomes pending if it has changed.
-  void look();
+  // Asks for the state of the process, and becomes pending if it has changed. `again`: since it was told of, right now.
+  void look(bool again = false);
 
  private:
   template <typename T, typename... Args>

@@ -179,6 +179,28 @@ TEST_F(ChildSourceTest, where_pidfds_are_refused_sigchld_does) {
   }
 }
 
+// With a pidfd alone, with one and SIGCHLD, and with SIGCHLD alone.
+TEST_F(ChildSourceTest, a_zombie_that_is_to_stay_is_told_of_in_each_iteration) {
+  for (const int way : {0, 1, 2}) {
+    SCOPED_TRACE(way);
+    const pid_t pid = ends_with(5);
+    Source* source = nullptr;
+    {
+      test::Faults faults;
+      if (way == 2) faults.fail(Call::kPidfdOpen, -ENOSYS);
+      const int options = WEXITED | WNOWAIT | (way == 1 ? WSTOPPED : 0);
+      ASSERT_EQ(ChildSource::add(*loop_, &source, pid, options, note, this), 0);
+    }
+    ASSERT_EQ(source->set_enabled(Enabled::kOn), 0);
+    for (int i = 0; i < 3; ++i) expect_end(CLD_EXITED, 5);
+    EXPECT_EQ(source->set_enabled(Enabled::kOneshot), 0);
+    expect_end(CLD_EXITED, 5);
+    EXPECT_EQ(loop_->run(0), 0);
+    source->unref();
+    EXPECT_EQ(::waitpid(pid, nullptr, WNOHANG), pid);
+  }
+}
+
 TEST_F(ChildSourceTest, a_source_of_sigchld_that_is_limited_gets_what_is_read_for_a_child_meanwhile) {
   drop_sigchld();
   const pid_t pid = sleeper();
