@@ -88,7 +88,7 @@ static void events_that_come_while_a_one_shot_source_is_pending_are_not_added(vo
     assert_result(sd_event_prepare(loop), 1);
     assert_result(sd_event_source_get_io_revents(a.source, &revents), 0);
     // As it was ON, 252 does not register it anew.
-    const int gathered = from_on ? differs(kOneshotGathers, EPOLLIN | EPOLLOUT, EPOLLOUT) : EPOLLOUT;
+    const int gathered = from_on ? differs(kOneshotGathers, EPOLLIN | EPOLLOUT, EPOLLOUT) : (int)EPOLLOUT;
     assert_int_equal(revents, gathered);
     if (from_on) break;
     set_enabled(&a, SD_EVENT_ON);
