@@ -6,7 +6,9 @@
 // 1. The new source is served before and after the old one goes, is turned off, or is turned on again.
 // 2. The number of a pidfd that the caller has closed says nothing of the process that its source is for, and who it
 //    stands for now gets none of its signals.
-// 3. A source that gets another descriptor forgets what it knew of the old one.
+// 3. A source that gets another descriptor forgets what it knew of the old one, and watches the new one, whatever its
+//    number is.
+// 4. A file that was never given to the loop calls nobody.
 #include "loop_recorder.h"
 
 static void act_off(struct Probe* p) { set_enabled(p, SD_EVENT_OFF); }
@@ -69,6 +71,50 @@ static void a_new_source_is_served_after_the_old_one_is_turned_off(void** state)
   journal[0] = 0;
   free_probe(&pair.older);
   close_pair(&pair);
+}
+
+static void a_new_descriptor_with_the_old_ones_number_is_watched(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  const int fd = make_eventfd(0);
+  struct Probe a = {.name = "a", .act = act_lower};
+  probe_io(loop, &a, fd, EPOLLIN);
+  for (int i = 1; i <= 2; i++) {
+    assert_result(iterate(loop), 0);
+    close(fd);
+    assert_int_equal(make_eventfd(1), fd);
+    assert_result(sd_event_source_set_io_fd(a.source, fd), 0);
+    assert_result(sd_event_source_set_io_fd_own(a.source, 1), 0);
+    iterate_until_idle(loop);
+    assert_int_equal(a.calls, differs(kSameNumber, 0, i));
+  }
+  journal[0] = 0;
+  free_probe(&a);
+  assert_int_equal(fcntl(fd, F_GETFD), -1);
+  sd_event_unref(loop);
+}
+
+// What a freed source had registered is left by a duplicate: upon its event ours makes the epoll set anew. Another
+// source's descriptor is closed, and its number that of a file which nobody has given to the loop.
+static int event_of_a_file_that_nobody_watches(void* context) {
+  (void)context;
+  sd_event* loop = make_loop();
+  struct Probe ghost = {.name = "ghost"}, a = {.name = "a"};
+  const int left = make_eventfd(1), duplicate = fcntl(left, F_DUPFD_CLOEXEC, 100), closed = make_eventfd(0);
+  probe_io(loop, &ghost, left, EPOLLIN);
+  probe_io(loop, &a, closed, EPOLLIN);
+  close(closed);
+  if (make_eventfd(1) != closed) return -EBADF;
+  close(left);
+  free_probe(&ghost);
+  for (int i = 0; i < 4; i++)
+    if (sd_event_run(loop, 0) < 0) return -EIO;
+  return duplicate < 0 || a.calls > 0;
+}
+
+static void the_file_that_has_the_number_of_a_closed_one_calls_nobody(void** state) {
+  (void)state;
+  assert_int_equal(in_child(event_of_a_file_that_nobody_watches, NULL), differs(kDuplicateLeft, died_of(SIGABRT), 0));
 }
 
 static sd_event_source* moved;
@@ -194,6 +240,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(a_new_source_is_served_before_and_after_the_old_one_is_freed),
       recorded_test(a_new_source_is_served_after_the_old_one_is_turned_off),
+      recorded_test(a_new_descriptor_with_the_old_ones_number_is_watched),
+      recorded_test(the_file_that_has_the_number_of_a_closed_one_calls_nobody),
       recorded_test(a_new_descriptor_takes_a_source_from_the_old_ones_event),
       child_test(the_number_of_a_closed_pidfd_tells_nothing_of_another_process),
       child_test(a_signal_goes_to_the_process_of_the_source_whatever_the_number_of_its_pidfd_stands_for),

@@ -43,11 +43,12 @@ int IoSource::set_events(uint32_t events) {
 }
 
 int IoSource::set_fd(int fd) {
-  if (fd == fd_) return 0;
+  // The same number may stand for another file by now.
+  if (fd == fd_ && !(armed() && is_deaf())) return 0;
   const int old = fd_;
   if (const int r = change_fd(fd); r < 0) return r;
   unpend();  // The event was of the old file.
-  if (owns_fd()) (void)kernel::close(old);
+  if (owns_fd() && fd != old) (void)kernel::close(old);
   return 0;
 }
 

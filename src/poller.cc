@@ -351,28 +351,31 @@ bool Poller::report_level(Level& level, const struct pollfd* polled, bool signal
   return certain;
 }
 
-// Whether the set has the file that the source's descriptor stands for. There is no call that only asks.
-bool Poller::registered(WatchedSource& source) {
-  if (!owns(source)) return false;
+// There is no call that only asks. -EEXIST if the set has the file that the source's descriptor stands for.
+int Poller::question(WatchedSource& source) {
+  if (!owns(source)) return -ENOENT;
   const int r = control(EPOLL_CTL_ADD, source, source.fd_, 0);
   if (r >= 0) (void)control(EPOLL_CTL_DEL, source, source.fd_, 0);
-  return r == -EEXIST;
+  return r;
 }
 
-// For a set that is new. Descriptors that were closed are left out; false where there is no room for the others.
-bool Poller::register_all() {
+// For the set `fresh`. Descriptors that were closed are left out, also where the number stands for another file by now;
+// false where there is no room for the others.
+bool Poller::register_all(int fresh) {
   bool room = true;
   const auto is_lack = [](int r) { return r == -ENOMEM || r == -ENOSPC; };
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (is_channel(slots_[i])) {
       const Channel& channel = *to_channel(slots_[i]);
       const uint32_t events = channel.muted_ ? 0U : EPOLLIN;
-      room &= !is_lack(kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, events, handle(channel)));
+      room &= !is_lack(kernel::epoll_ctl(fresh, EPOLL_CTL_ADD, channel.fd_, events, handle(channel)));
       continue;
     }
     WatchedSource* source = is_source(slots_[i]) ? to_source(slots_[i])->watched() : nullptr;
-    if (!source || !source->armed() || source->registered_ == 0 || !owns(*source)) continue;
-    room &= !is_lack(control(EPOLL_CTL_ADD, *source, source->fd_, source->registered_));
+    if (!source || !source->armed() || source->registered_ == 0) continue;
+    int r = question(*source);
+    if (r == -EEXIST) r = kernel::epoll_ctl(fresh, EPOLL_CTL_ADD, source->fd_, source->registered_, handle(*source));
+    room &= !is_lack(r);
   }
   return room;
 }
@@ -382,13 +385,12 @@ bool Poller::register_all() {
 void Poller::rebuild() {
   const int fresh = kernel::epoll_create();
   if (fresh < 0) return;
-  const int old = epoll_;
-  epoll_ = fresh;
-  if (!register_all()) {
-    epoll_ = old;
+  if (!register_all(fresh)) {
     (void)kernel::close(fresh);
     return;
   }
+  const int old = epoll_;
+  epoll_ = fresh;
   haunted_ = !replace_set(fresh, old);
 }
 
@@ -440,6 +442,8 @@ int WatchedSource::change_fd(int fd) {
   fd_ = fd;
   return 0;
 }
+
+bool WatchedSource::is_deaf() { return !loop()->poller().registered(*this); }
 
 int WatchedSource::move(Level& to) {
   if (!ListNode<WatchLevelTag>::linked()) return 0;

@@ -68,6 +68,8 @@ class WatchedSource : public Source, public ListNode<StaleTag>, public ListNode<
   void unwatch_now();
   // Watches `fd` instead; on failure the old one stays.
   int change_fd(int fd);
+  // Whether the descriptor that was given to the kernel is closed.
+  bool is_deaf();
 
   int fd_ = -1;
 
@@ -148,6 +150,8 @@ class Poller {
   void forget(WatchedSource& source);
   // Registers `fd` in place of the source's own; on failure that one stays.
   int replace(WatchedSource& source, int fd, uint32_t events);
+  // Whether the set has the file that the source's descriptor stands for.
+  bool registered(WatchedSource& source) { return question(source) == -EEXIST; }
   void flush() {
     if (!stale_.empty()) flush_stale();
   }
@@ -203,7 +207,7 @@ class Poller {
   int room(size_t most) const { return static_cast<int>(events_.capacity() < most ? events_.capacity() : most); }
   int collect(Usec timeout);
   int collect_exactly(Usec timeout);
-  bool registered(WatchedSource& source);
+  int question(WatchedSource& source);
   bool list_better(Levels& levels, Priority bound, bool inclusive, bool* signals);
   template <typename Watcher>
   void add_event(const Watcher& watcher, uint32_t events, int* n_events) {
@@ -213,7 +217,7 @@ class Poller {
   }
   bool report_level(Level& level, const struct pollfd* polled, bool signalled, int* n_events);
   void deliver_one(uint64_t handle, uint32_t events);
-  bool register_all();
+  bool register_all(int fresh);
   void rebuild();
   bool replace_set(int fresh, int old);
   void flush_stale();
