@@ -88,7 +88,6 @@ const struct {
 } kElsewhere[] = {
     {Call::kClose, "its result is of no use to anybody: the descriptor is gone in any case"},
     {Call::kKill, "a_signal_goes_by_the_pid_where_the_kernel_can_not_send_by_a_pidfd"},
-    {Call::kMmap, "without_memory_for_the_page_there_is_no_token_and_no_loop_until_there_is"},
     {Call::kMadvise, "where_the_kernel_does_not_wipe_pages_the_pid_decides"},
     {Call::kFcntl, "without_proc_a_pidfd_is_eopnotsupp_and_a_closed_one_is_ebadf"},
     {Call::kGetsockname, "a_system_call_that_is_refused_is_told_by_the_call"},

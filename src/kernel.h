@@ -66,7 +66,6 @@ enum class Call : uint8_t {
   kPidfdSendSignal,
   kKill,
   kWaitid,
-  kMmap,
   kMadvise,
   kSocket,
   kConnect,
@@ -269,26 +268,18 @@ inline int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   return run(Call::kWaitid, [&] { return ::waitid(type, id, info, options); });
 }
 
-// A private page that reads as zero in every forked child. -EINVAL where the kernel (before 4.14) has no such thing.
-inline int map_wiped_on_fork(size_t size, void** ret) {
-  if (const int injected = fault(Call::kMmap); injected < 0) return injected;
-  const int saved = errno;
-  void* page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  int r = page == MAP_FAILED ? -ENOMEM : 0;
+// The kernel wipes the page in each forked child. -EINVAL where it can't.
+inline int wipe_on_fork(void* page, size_t size) {
   // An emulation of the kernel (qemu-user) takes all advice, and follows none: then it takes one that does not exist
   // too.
   constexpr int kNoAdvice = -1;
-  if (r == 0 && (fault(Call::kMadvise) < 0 || ::madvise(page, size, MADV_WIPEONFORK) < 0 ||
-                 ::madvise(page, size, kNoAdvice) >= 0)) {
-    r = -EINVAL;
-    (void)::munmap(page, size);
-  }
+  const int r = run(Call::kMadvise, [&] { return ::madvise(page, size, MADV_WIPEONFORK); });
+  if (r < 0) return r == -ENOMEM || r == -EAGAIN ? -ENOMEM : -EINVAL;
+  const int saved = errno;
+  const bool takes_all = ::madvise(page, size, kNoAdvice) >= 0;
   errno = saved;
-  if (r == 0) *ret = page;
-  return r;
+  return takes_all ? -EINVAL : 0;
 }
-
-inline void unmap(void* page, size_t size) { (void)::munmap(page, size); }
 
 inline int pipe(int (&ends)[2]) {
   if (const int r = run(Call::kPipe, [&] { return ::pipe2(ends, O_CLOEXEC); }); r < 0) return r;

@@ -7,7 +7,7 @@
 // own. The number comes from the clock, not from the PID, so that a grandchild that got an ancestor's PID again is not
 // taken for it.
 //
-// Where the kernel refuses the page, the PID itself is the number and each question costs a system call.
+// Where the kernel refuses that, the PID itself is the number and each question costs a system call.
 //
 // Threads: may be asked and drawn by any of them.
 #pragma once
@@ -20,7 +20,7 @@ namespace evenkeel {
 
 class Process {
  public:
-  // The number of this process, drawn at the first call; 0 when there is no memory for the page.
+  // The number of this process, drawn at the first call; 0 when the kernel has no memory for what it notes of the page.
   static uint64_t draw();
 
   // Whether this process is the one that drew `token`.
@@ -30,7 +30,7 @@ class Process {
   }
 
  private:
-  static int map_page();
+  static int take_page();
   static bool is_by_pid(uint64_t token);
 
   static std::atomic<std::atomic<uint64_t>*> page_;
