@@ -31,6 +31,9 @@ void begin_inotify_kinds(void) {
   if (!mkdtemp(world.directory)) fault(NULL, "mkdtemp: %s", strerror(errno));
   owner = getpid();
   world.has_directory = true;
+  char limited[80];
+  (void)snprintf(limited, sizeof(limited), "%s/limited", world.directory);  // limits.c has it.
+  if (mkdir(limited, 0700) != 0) fault(NULL, "mkdir: %s", strerror(errno));
   for (unsigned i = 0; i < kDirectories; i++)
     if (mkdir(path_of(i, ""), 0700) != 0) fault(NULL, "mkdir: %s", strerror(errno));
 }
@@ -40,6 +43,10 @@ void end_inotify_kinds(void) {
   for (struct Thing* t = world.things; t < world.things + kMostThings; t++)
     if (t->used && t->directory >= kDirectories) (void)rmdir(path_of((unsigned)t->directory, ""));
   for (unsigned i = 0; i < kDirectories; i++) (void)rmdir(path_of(i, ""));
+  char limited[80];
+  (void)snprintf(limited, sizeof(limited), "%s/limited", world.directory);
+  (void)rmdir(limited);
+  end_library();
   (void)rmdir(world.directory);
   world.has_directory = false;
 }

@@ -88,17 +88,21 @@ int main(int count, char** arguments) {
   block_signals();
   begin_static_kinds();
   begin_inotify_kinds();
+  begin_threads();
+  begin_library();
   warm_up();
   run_for(seconds * 1000000);
   const int result = judge();
   world.homes[kOld] = sd_event_unref(world.homes[kOld]);
   end_inotify_kinds();
   printf(
-      "%llu rounds of seed %llu, %llu operations; %llu sources came and went, %llu loops, %llu threads, %llu forks; "
+      "%llu rounds of seed %llu, %llu operations; %llu sources came and went, %llu loops, %llu threads, %llu forks, "
+      "%llu asides; "
       "%llu dispatches, %llu prepares, %llu rate limits ended, %llu calls failed as they had to: %s\n",
       (unsigned long long)world.rounds, (unsigned long long)world.seed, (unsigned long long)world.operations,
       (unsigned long long)world.added, (unsigned long long)world.loops, (unsigned long long)world.threads,
-      (unsigned long long)world.forks, (unsigned long long)world.dispatched, (unsigned long long)world.prepared,
-      (unsigned long long)world.expired, (unsigned long long)world.failed, result ? "FAILED" : "passed");
+      (unsigned long long)world.forks, (unsigned long long)world.asides, (unsigned long long)world.dispatched,
+      (unsigned long long)world.prepared, (unsigned long long)world.expired, (unsigned long long)world.failed,
+      result ? "FAILED" : "passed");
   return result;
 }

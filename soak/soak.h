@@ -18,6 +18,7 @@
 #define EVENKEEL_SOAK_SOAK_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,11 +71,17 @@ struct World {
   unsigned next_id;
   uint64_t signals_taken;  // by number: one thing has it
   bool few_descriptors, settling;
+  bool stray;  // this is a forked process
+  uint64_t destroy_luck;
+  bool in_destroy;
+  bool dropping;  // things go, as their home does: nothing may be added
+  int dropped;    // that home, or -1
+  bool with_old;  // this round uses the old loop
   char directory[64];
   bool has_directory;
   uint64_t sequence;
   // For the report.
-  uint64_t dispatched, added, destroyed, failed, forks, threads, loops, expired, prepared, operations, rounds;
+  uint64_t dispatched, added, destroyed, failed, forks, threads, loops, expired, prepared, operations, rounds, asides;
 };
 extern struct World world;
 
@@ -83,6 +90,10 @@ extern struct World world;
 uint64_t draw(uint64_t* luck);
 static inline unsigned below(uint64_t* luck, unsigned n) { return (unsigned)(draw(luck) >> 32) % n; }
 static inline bool one_in(uint64_t* luck, unsigned n) { return below(luck, n) == 0; }
+
+static inline int any_home(uint64_t* luck) {
+  return (int)(world.with_old ? below(luck, kHomes) : 1 + below(luck, kHomes - 1));
+}
 
 _Noreturn void fault(const struct Thing* t, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -129,17 +140,44 @@ void end_inotify_kinds(void);
 void close_two(struct Thing* t);
 uint64_t clock_usec(int clock);
 
-// ---- side.c: what is done beside the homes --------------------------------------------------------------------------
+// ---- forks.c --------------------------------------------------------------------------------------------------------
 
 void fork_and_meddle(uint64_t* luck);
+// True in a child, which has to return from its callback now. Whoever has made the step of the loop hands the result to
+// `came_back`: the child ends there, and it is a fault if the result is not -ECHILD.
+bool fork_and_return(uint64_t* luck);
+int came_back(int result);
+void must_not_stray(const struct Thing* t);
+
+// ---- asides.c: what is done beside the homes, and the files that do it ----------------------------------------------
+
+void do_something_aside(uint64_t* luck);  // anywhere, callbacks included
+void do_something_with_threads(uint64_t* luck);
+void do_everything_aside(uint64_t* luck);
+
 void run_a_loop_to_its_end(uint64_t* luck);
+void run_a_tower(uint64_t* luck);
+void reuse_numbers(uint64_t* luck);
+void go_to_the_edges(uint64_t* luck);
+void limit_inotify(uint64_t* luck);
+void end_children_at_once(uint64_t* luck);
+
+void begin_threads(void);
+void start_thread(pthread_t* thread, void* (*body)(void*), void* userdata);
 void run_threads(uint64_t* luck, unsigned n);
+void hand_a_loop_round(uint64_t* luck);
+void cancel_threads(uint64_t* luck);
+void begin_library(void);
+void end_library(void);
+void unload_the_library(uint64_t* luck);
 
 // ---- rounds.c, watch.c ----------------------------------------------------------------------------------------------
 
 void run_round(void);
 void warm_up(void);
 void iterate(int home, uint64_t* luck, uint64_t timeout);
+// As whoever does not know whether it may: within a callback it may not.
+void try_to_run(int home);
 
 struct Count {
   long fds, children, watches, blocks, heap, rss;

@@ -17,11 +17,42 @@
 
 #include "soak/soak.h"
 
-static const int64_t kPriorities[] = {-100, -1, 0, 0, 0, 1, 7, 100};
+static const int64_t kPriorities[] = {INT64_MIN, -100, 0, 0, 0, 1, 7, INT64_MAX};
 
+// Anything may be done in here, while a source of any loop goes, and while the loop goes, too. That the slot of its
+// thing may be another thing's by now is why there is a stream of luck for all of them.
 static void on_destroy(void* userdata) {
+  uint64_t* luck = &world.destroy_luck;
   (void)userdata;
   world.destroyed++;
+  (void)end_shortage(0, "");
+  if (world.stray || world.in_destroy || !one_in(luck, 16)) return;
+  world.in_destroy = true;
+  struct Thing* other = any_thing(luck);
+  switch (below(luck, 7)) {
+    case 0:
+      try_to_run(any_home(luck));
+      break;
+    case 1:
+      if (other) free_thing(other);
+      break;
+    case 2:
+      if (other && !world.settling) turn(other, SD_EVENT_OFF);
+      break;
+    case 3:
+      if (other) turn_on(other);
+      break;
+    case 4:
+      if (other && !world.settling && !world.dropping) send_event(other);
+      break;
+    case 5:
+      if (!world.settling && !world.dropping) (void)add_thing(&io_kinds[below(luck, kIoKinds)], any_home(luck));
+      break;
+    case 6:
+      do_something_aside(luck);
+      break;
+  }
+  world.in_destroy = false;
 }
 
 static int on_prepare(sd_event_source* s, void* userdata) {
@@ -29,22 +60,35 @@ static int on_prepare(sd_event_source* s, void* userdata) {
   uint64_t iteration = 0;
   world.prepared++;
   (void)end_shortage(0, "");
+  must_not_stray(t);
   if (t->gone || t->source != s) fault(t, "prepared after it was freed");
   if (t->state == SD_EVENT_OFF) fault(t, "prepared while it is OFF");
   must(sd_event_get_iteration(sd_event_source_get_event(s), &iteration));
   if (iteration == t->prepared_in) fault(t, "prepared twice in an iteration");
   t->prepared_in = iteration;
   if (one_in(&t->luck, 64)) free_thing(t);
+  if (one_in(&t->luck, 512)) (void)fork_and_return(&t->luck);
   return 0;
+}
+
+// The state that the end of a limit sees lets it do that; the same source may be dispatched in here.
+static void wait_and_dispatch(sd_event* loop) {
+  int result = sd_event_wait(loop, 0);
+  if (result > 0) result = sd_event_dispatch(loop);
+  if (result < 0 && !(world.stray && result == -ECHILD))
+    fault(NULL, "an iteration within the end of a limit: %d", result);
 }
 
 static int on_expire(sd_event_source* s, void* userdata) {
   struct Thing* t = userdata;
   world.expired++;
   (void)end_shortage(0, "");
+  must_not_stray(t);
   if (t->gone || t->source != s) fault(t, "its rate limit ended after it was freed");
   if (sd_event_source_is_ratelimited(s) != 0) fault(t, "its rate limit ended, and it is limited");
   if (one_in(&t->luck, 32)) free_thing(t);
+  if (!t->gone && one_in(&t->luck, 8)) wait_and_dispatch(sd_event_source_get_event(s));
+  if (!world.stray && one_in(&t->luck, 64)) (void)fork_and_return(&t->luck);
   return 0;
 }
 
@@ -93,11 +137,15 @@ void free_thing(struct Thing* t) {
     sd_event_source_ref(t->source);
     must(sd_event_source_set_floating(t->source, 0));
   }
+  // Or its descriptor first, whose number is another source's at once.
+  const bool closed = t->kind->traits & kDescriptor && !t->owned && one_in(&t->luck, 4);
+  if (closed) t->kind->close(t);
+  if (closed && !world.settling && !world.dropping) (void)add_thing(&io_kinds[0], t->home);
   if (one_in(&t->luck, 2))
     sd_event_source_unref(t->source);
   else
     sd_event_source_disable_unref(t->source);
-  t->kind->close(t);
+  if (!closed) t->kind->close(t);
   t->used = t->depth > 0;
 }
 
@@ -161,6 +209,7 @@ struct Thing* enter(sd_event_source* s, void* userdata) {
   int enabled = 0;
   world.dispatched++;
   (void)end_shortage(0, "");  // It was for the iteration.
+  must_not_stray(t);
   if (t->gone || t->source != s) fault(t, "called after it was freed");
   if (t->state == SD_EVENT_OFF) fault(t, "called while it is OFF");
   if (t->state == SD_EVENT_ONESHOT) t->state = SD_EVENT_OFF;
@@ -208,10 +257,14 @@ int leave(struct Thing* t) {
         result = -EIO;
         break;
       case 9:
-        if (one_in(&t->luck, 4)) run_a_loop_to_its_end(&t->luck);
+        if (one_in(&t->luck, 4)) do_something_aside(&t->luck);
         break;
       case 10:
-        if (one_in(&t->luck, 16)) fork_and_meddle(&t->luck);
+        if (!one_in(&t->luck, 16)) break;
+        if (one_in(&t->luck, 4))
+          fork_and_meddle(&t->luck);
+        else if (fork_and_return(&t->luck))
+          return one_in(&t->luck, 2) ? 0 : -EIO;
         break;
     }
   }
