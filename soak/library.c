@@ -90,14 +90,12 @@ static void* use(void* userdata) {
 
 static unsigned long count_mapped(void) {
   unsigned long all = 0, begin = 0, end = 0;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   char line[512];
   FILE* file = blocks_in_use_now() < 0 ? NULL : fopen("/proc/self/maps", "re");
-  if (!file) return 0;  // valgrind has mappings of its own.
+  if (!file) return 0;  // Sanitizers and valgrind have mappings of their own.
   while (fgets(line, sizeof(line), file))
     if (!strchr(line, '[') && sscanf(line, "%lx-%lx", &begin, &end) == 2) all += end - begin;
   (void)fclose(file);
-#endif
   return all;
 }
 
