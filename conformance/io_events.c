@@ -106,6 +106,57 @@ static void events_that_come_while_a_one_shot_source_is_pending_are_not_added(vo
   sd_event_unref(loop);
 }
 
+// An iteration in which the loop looks at everything, and dispatches something better.
+static uint32_t look(struct Probe* p) {
+  sd_event_source* better = NULL;
+  uint32_t revents = 0;
+  assert_result(sd_event_add_defer(p->loop, &better, on_event, NULL), 0);
+  assert_result(sd_event_source_set_priority(better, -1), 0);
+  assert_result(sd_event_prepare(p->loop), 1);
+  assert_result(sd_event_source_get_io_revents(p->source, &revents), 0);
+  assert_result(sd_event_dispatch(p->loop), 1);
+  sd_event_source_unref(better);
+  return revents;
+}
+
+static void a_pending_source_that_changes_between_on_and_one_shot_is_asked_about_anew(void** state) {
+  (void)state;
+  enum { kFromOn, kLookedAt, kFromOneshot, kLimitOver, kWays };
+  for (int way = 0; way < kWays; way++) {
+    sd_event* loop = make_loop();
+    int fds[2], expected = EPOLLIN | EPOLLOUT;
+    make_socketpair(fds);
+    struct Probe a = {.name = "a"};
+    probe_io(loop, &a, fds[0], EPOLLIN | EPOLLOUT);
+    if (way >= kFromOneshot) {
+      set_enabled(&a, SD_EVENT_OFF);
+      set_enabled(&a, SD_EVENT_ONESHOT);
+    }
+    if (way == kLimitOver) {
+      set_limit(&a, 3600000000u, 1);
+      assert_result(iterate(loop), 1);
+      set_enabled(&a, SD_EVENT_ONESHOT);
+      assert_result(iterate(loop), 1);
+      assert_result(is_limited(&a), 1);
+      set_limit(&a, 0, 0);
+    } else {
+      assert_int_equal(look(&a), EPOLLOUT);
+      set_enabled(&a, way == kFromOneshot ? SD_EVENT_ON : SD_EVENT_ONESHOT);
+    }
+    // One look is enough: then it has been reported as one-shot.
+    if (way == kLookedAt) assert_int_equal(look(&a), EPOLLOUT);
+    if (way == kLookedAt) expected = differs(kOneshotGathers, EPOLLIN | EPOLLOUT, EPOLLOUT);
+    if (way == kFromOneshot) expected = differs(kOneshotThenOn, EPOLLOUT, EPOLLIN | EPOLLOUT);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(look(&a), expected);
+    journal[0] = 0;
+    free_probe(&a);
+    close(fds[0]);
+    close(fds[1]);
+    sd_event_unref(loop);
+  }
+}
+
 static void a_source_stays_pending_when_its_condition_goes_away(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -298,6 +349,7 @@ int main(void) {
       recorded_test(masks_that_epoll_knows_are_not_all_accepted),
       recorded_test(events_that_come_while_pending_are_added_and_none_is_taken_back),
       recorded_test(events_that_come_while_a_one_shot_source_is_pending_are_not_added),
+      recorded_test(a_pending_source_that_changes_between_on_and_one_shot_is_asked_about_anew),
       recorded_test(a_source_stays_pending_when_its_condition_goes_away),
       recorded_test(in_the_callback_the_source_is_no_longer_pending),
       recorded_test(a_mask_of_0_still_reports_hang_ups_and_errors),

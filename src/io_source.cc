@@ -19,11 +19,9 @@ int IoSource::add(Loop& loop, Source** ret, int fd, uint32_t events, Callback ca
 }
 
 void IoSource::on_ready(uint32_t events) {
-  if (is_pending()) {
-    if ((revents_ & kComplete) == 0) revents_ = static_cast<uint16_t>(revents_ | events);
-    return;
-  }
-  revents_ = static_cast<uint16_t>(events | (enabled() == Enabled::kOneshot ? kComplete : 0));
+  const uint32_t known = is_pending() ? revents_ : 0U;
+  if ((known & kComplete) != 0) return;
+  revents_ = static_cast<uint16_t>(known | events | (enabled() == Enabled::kOneshot ? kComplete : 0U));
   pend();
 }
 
@@ -52,8 +50,17 @@ int IoSource::set_fd(int fd) {
   return 0;
 }
 
-// Between ON and ONESHOT: the edge is asked for again, so that a level which was reported is reported once more.
-int IoSource::rearm() { return (events_ & EPOLLET) != 0 ? watch(events_) : 0; }
+// What has been reported says nothing of what is ready from now on.
+int IoSource::arm() {
+  revents_ = static_cast<uint16_t>(revents_ & ~kComplete);
+  return watch(events_);
+}
+
+// Between ON and ONESHOT: what is ready is asked for once more, and of an edge-triggered descriptor the edge is.
+int IoSource::rearm() {
+  revents_ = static_cast<uint16_t>(revents_ & ~kComplete);
+  return (events_ & EPOLLET) != 0 ? watch(events_) : 0;
+}
 
 void IoSource::detach(bool forked) {
   (void)forked;

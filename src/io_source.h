@@ -27,7 +27,7 @@ class IoSource final : public WatchedSource {
   bool own_fd() const { return owns_fd(); }
   void set_own_fd(bool own) { WatchedSource::own_fd(own); }
 
-  int arm() override { return watch(events_); }
+  int arm() override;
   void disarm() override { unwatch(); }
   int rearm() override;
   void on_ready(uint32_t events) override;
@@ -46,8 +46,8 @@ class IoSource final : public WatchedSource {
     fd_ = fd;
   }
 
-  // In `revents_`, where no event has this bit: the source was ONESHOT when it became pending, and is dispatched for
-  // what was ready then, and for nothing that comes later.
+  // In `revents_`, where no event has this bit: the source has been reported while it was ONESHOT, and is dispatched
+  // for what was ready then, and for nothing that comes later.
   static constexpr uint16_t kComplete = 0x8000;
 
   EventMask events_;
