@@ -87,7 +87,7 @@ std::string status_text(int status) {
 
 }  // namespace
 
-Runner::Runner(const std::string& program, const std::string& preload) {
+Runner::Runner(const std::string& program, const std::string& by, const std::string& preload) {
   int to[2];
   int from[2];
   if (pipe2(to, O_CLOEXEC) < 0 || pipe2(from, O_CLOEXEC) < 0) give_up("pipe2");
@@ -101,7 +101,10 @@ Runner::Runner(const std::string& program, const std::string& preload) {
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     if (!preload.empty()) setenv("LD_PRELOAD", preload.c_str(), 1);
-    execl(program.c_str(), program.c_str(), nullptr);
+    if (by.empty())
+      execl(program.c_str(), program.c_str(), nullptr);
+    else
+      execl(by.c_str(), by.c_str(), program.c_str(), nullptr);
     _exit(127);
   }
   close(to[0]);

@@ -29,8 +29,8 @@ struct Outcome {
 
 class Runner {
  public:
-  // `preload` may be empty.
-  Runner(const std::string& program, const std::string& preload);
+  // `by` starts the program, by its path, on other libraries than the machine's; it may be empty, as may `preload`.
+  Runner(const std::string& program, const std::string& by, const std::string& preload);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   ~Runner();

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// The driver: fuzz SERVE OURS [--seeds A-B | --minutes N | --print SEED | --trace SEED | --bytes SEED | --differences]
-// [--jobs N]
+// The driver: fuzz SERVE OURS [--release N] [--run PROGRAM]
+// [--seeds A-B | --minutes N | --print SEED | --trace SEED | --bytes SEED | --differences] [--jobs N] [--most N]
 //
-// `SERVE` is the runner (serve.c), linked to libsystemd; `OURS` is our library. Jobs are processes, each with a pair of
+// `SERVE` is the runner (serve.c), linked to libsystemd; `OURS` is our library; `PROGRAM` starts the
+// runner on libsystemd of release `N`. Jobs are processes, each with a pair of
 // runners and its share of the seeds; each writes its counts to a pipe when it is done. tools/fuzz is the front of
 // this.
 //
@@ -36,9 +37,14 @@ struct Counts {
   uint64_t unsteady = 0;
 };
 
+// The releases of libsystemd that the table of differences knows. A newer one is taken for the last.
+constexpr unsigned kReleases[] = {252, 257, 262};
+
 struct Options {
   std::string serve;
   std::string ours;
+  std::string run;  // What starts the runner on another libsystemd than the machine's, unless it is empty.
+  unsigned release = kReleases[0];
   uint64_t first = 1;
   uint64_t last = 100;
   double minutes = 0;
@@ -63,8 +69,8 @@ void report(const Program& program, uint64_t seed, const std::string& explanatio
 }
 
 Counts work(const Options& options, unsigned job) {
-  Runner reference(options.serve, "");
-  Runner ours(options.serve, options.ours);
+  Runner reference(options.serve, options.run, "");
+  Runner ours(options.serve, "", options.ours);
   if (reference.library() == ours.library() || reference.library().find("libsystemd") == std::string::npos) {
     std::fprintf(stderr, "fuzz: calls are bound to %s and %s\n", reference.library().c_str(), ours.library().c_str());
     std::exit(2);
@@ -74,7 +80,7 @@ Counts work(const Options& options, unsigned job) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.minutes * 60);
   for (uint64_t seed = options.first + job; counts.differences < options.most_differences; seed += options.jobs) {
     if (stopped || (options.minutes > 0 ? std::chrono::steady_clock::now() >= end : seed > options.last)) break;
-    const Program program = generate(seed);
+    const Program program = generate(seed, options.release);
     const Verdict verdict = comparer.judge(program);
     ++counts.programs;
     if (verdict == Verdict::kReferenceHangs) ++counts.hangs;
@@ -133,9 +139,9 @@ int work_in_processes(const Options& options) {
 }
 
 int trace(const Options& options, uint64_t seed) {
-  const Program program = generate(seed);
-  const Outcome reference = Runner(options.serve, "").run(program);
-  const Outcome ours = Runner(options.serve, options.ours).run(program);
+  const Program program = generate(seed, options.release);
+  const Outcome reference = Runner(options.serve, options.run, "").run(program);
+  const Outcome ours = Runner(options.serve, "", options.ours).run(program);
   std::printf("== reference, status %d\n%s== ours, status %d\n%s", reference.status, reference.trace.c_str(),
               ours.status, ours.trace.c_str());
   return 0;
@@ -143,7 +149,8 @@ int trace(const Options& options, uint64_t seed) {
 
 int list_differences() {
   // The row is an enumerator, so that one which is not in the table does not compile.
-#define X(name, row, reason) std::printf("%-17s %-15s %s\n", #name, (static_cast<void>(row), #row), reason);
+#define X(name, row, releases, reason) \
+  std::printf("%-17s %-17s %-11s %s\n", #name, (static_cast<void>(row), #row), releases, reason);
   FUZZ_DIFFERENCES(X)
 #undef X
   return 0;
@@ -161,13 +168,13 @@ int main(int argc, char** argv) {
     const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (option == "--differences") return list_differences();
     if (option == "--print") {
-      const Program program = generate(std::strtoull(value, nullptr, 0));
+      const Program program = generate(std::strtoull(value, nullptr, 0), options.release);
       std::fputs(as_c(program, "seed " + std::string(value) + ": " + describe(program)).c_str(), stdout);
       return 0;
     }
     if (option == "--bytes") {
       // As fuzz/loop_fuzzer.c reads it.
-      const Program program = generate(std::strtoull(value, nullptr, 0));
+      const Program program = generate(std::strtoull(value, nullptr, 0), options.release);
       const unsigned char head[8] = {static_cast<unsigned char>(program.modes & kLazy ? 0 : 1), 1,
                                      static_cast<unsigned char>(program.modes & (kDefaultLoop | kLoopFirst))};
       std::fwrite(head, 1, sizeof(head), stdout);
@@ -184,6 +191,11 @@ int main(int argc, char** argv) {
       options.minutes = std::atof(value);
       options.first = (static_cast<uint64_t>(std::random_device{}()) << 20) + 1000000;
       std::printf("from seed %llu on\n", static_cast<unsigned long long>(options.first));
+    } else if (option == "--release") {
+      for (const unsigned known : kReleases)
+        if (static_cast<unsigned>(std::atoi(value)) >= known) options.release = known;
+    } else if (option == "--run") {
+      options.run = value;
     } else if (option == "--jobs") {
       options.jobs = static_cast<unsigned>(std::atoi(value));
     } else if (option == "--most") {

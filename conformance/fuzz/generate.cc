@@ -234,7 +234,11 @@ std::string modes_of(const Program& program) {
 
 }  // namespace
 
-Program generate(uint64_t seed) { return Generator(seed).make(); }
+Program generate(uint64_t seed, unsigned release) {
+  Program program = Generator(seed).make();
+  program.release = release;
+  return program;
+}
 
 std::string describe(const Program& program) {
   return modes_of(program) + ", " + std::to_string(program.count) + " operations";
@@ -252,7 +256,7 @@ std::string as_c(const Program& program, const std::string& comment) {
     text += std::string("  if (context == ") + name_of(o.context) + " && slot == " + std::to_string(o.slot) +
             " && call == " + std::to_string(o.call) + ") " + call_of(o);
   }
-  text += "}\n\nint main(void) {\n  begin(" + modes_of(program) + ");\n";
+  text += "}\n\nint main(void) {\n  begin(" + modes_of(program) + ", " + std::to_string(program.release) + ");\n";
   for (unsigned i = 0; i < program.count; ++i)
     if (program.operations[i].context == kNowhere) text += "  " + call_of(program.operations[i]);
   return text + "  return print_and_end();\n}\n";

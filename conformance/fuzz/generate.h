@@ -16,7 +16,8 @@ extern "C" {
 
 namespace evenkeel::fuzz {
 
-Program generate(uint64_t seed);
+// To be compared with that release of libsystemd, which changes nothing of the list.
+Program generate(uint64_t seed, unsigned release);
 
 // A program in C that includes runtime.h and does the same.
 std::string as_c(const Program& program, const std::string& comment);

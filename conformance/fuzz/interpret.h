@@ -42,7 +42,7 @@ static void run_inside(enum Context context, int slot, unsigned call) {
 
 static void run_program(const struct Program* program) {
   program_now = program;
-  begin(program->modes);
+  begin(program->modes, program->release);
   for (uint32_t i = 0; i < program->count; i++)
     if (program->operations[i].context == kNowhere) interpret(&program->operations[i]);
   end();

@@ -62,7 +62,7 @@ static bool ready_in_the_world(const struct Slot* s) {
   if (s->kind == kIo) {
     uint32_t events = 0;
     (void)sd_event_source_get_io_events(s->source, &events);
-    if ((events & EPOLLET) || (s->from_off && !kAlone)) return false;  // kAvoidOneshotFromOff
+    if ((events & EPOLLET) || (s->from_off && kept_clear(kAvoidOneshotFromOff))) return false;
     struct pollfd p = {sd_event_source_get_io_fd(s->source), (short)events, 0};
     return poll(&p, 1, 0) > 0;
   }
@@ -106,7 +106,7 @@ static void wake_posts(void) {
 static void model_calls(enum Context context, int slot) {
   struct Slot* s = &slots[slot];
   if (s->kind == kNone) wrong("an empty slot is called: %d", slot);
-  if (!s->enabled) wrong("%d is called, and OFF", slot);
+  if (!s->enabled && context != kExpired) wrong("%d is called, and OFF", slot);
   if (ended || context != kDispatched) return;
   const bool exits = s->kind == kExit;
   const int state = sd_event_get_state(loop);

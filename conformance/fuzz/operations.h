@@ -120,6 +120,7 @@ struct Operation {
 
 struct Program {
   uint32_t modes;
+  uint32_t release;  // Of libsystemd: the differences that are kept clear of are that one's.
   uint32_t count;
   struct Operation operations[kMostOperations];
 };

@@ -48,6 +48,12 @@ static bool any_limited(void) {
   return false;
 }
 
+static bool any_unwanted(void) {
+  for (int i = 0; i < kSlots; i++)
+    if (is(i, kInotify) && !slots[i].enabled && slots[i].untold > 0) return true;
+  return false;
+}
+
 // Whether the callback for the end of a rate limit has an iteration of its own: `run` says 1 then, and 0 with 252.
 static bool limit_ends_by_itself(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version"); }
 
@@ -67,7 +73,7 @@ static void prepare(void) {
   trace("prepare\n");
   const bool exited = exits();
   // Told before: what the loop calls in here is called in `wait` by the other.
-  const bool limited = any_limited() && avoided(kAvoidBufferedPrepare);
+  const bool limited = (any_limited() || any_unwanted()) && avoided(kAvoidBufferedPrepare);
   const int before = n_expired;
   model_looks(SD_EVENT_INITIAL, true);
   const int r = sd_event_prepare(loop);
@@ -123,7 +129,8 @@ static int run_once(void) {
   const int before = n_expired;
   model_looks(SD_EVENT_INITIAL, true);
   const int r = sd_event_run(loop, 0);
-  if (ended || r < 0 || n_expired == before || exits() || r != limit_ends_by_itself()) return r;
+  if (ended || r < 0 || n_expired == before || exits()) return r;
+  if (!kept_clear(kAvoidLimitedExpire) || r != limit_ends_by_itself()) return r;
   model_looks(SD_EVENT_INITIAL, true);
   return sd_event_run(loop, 0);
 }
@@ -243,8 +250,9 @@ static void after_operation(void) {
 
 // ---- begin and end -------------------------------------------------------------------------------------------------
 
-static void begin(unsigned program_modes) {
+static void begin(unsigned program_modes, unsigned program_release) {
   modes = program_modes;
+  (void)snprintf(release, sizeof(release), "%u", program_release);
   if (!trace_text) trace_text = calloc(1, kTraceSize);
   block_signals();
   open_files();

@@ -18,9 +18,8 @@ static bool comes_back(int slot) { return slots[slot].limit_near && limited(slot
 // Sources that must keep what was read for them, most of them in lazy programs.
 static bool keeps_its_events(int slot) {
   if (is(slot, kChild) && (kinds_of_children & 2)) return avoided(kAvoidStoppedOff);
-  if (!lazy()) return false;
-  if (is(slot, kSignal)) return avoided(kAvoidLazySignal);
-  return is(slot, kInotify) && avoided(kAvoidLazyInotify);
+  if (is(slot, kInotify) && (lazy() || slots[slot].untold > 0)) return avoided(kAvoidLazyInotify);
+  return lazy() && is(slot, kSignal) && avoided(kAvoidLazySignal);
 }
 
 // What is registered while the source is ONESHOT.

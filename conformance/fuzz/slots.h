@@ -161,7 +161,8 @@ static void on_destroy(void* slot) {
 // (kAvoidLimitedExpire, kAvoidLimitedReturn).
 static bool tells_the_first_only(const struct Slot* s) {
   uint32_t events = 0;
-  const bool may = s->from_off || s->limit_near;
+  const bool may = (s->from_off && kept_clear(kAvoidOneshotFromOff)) ||
+                   (s->limit_near && (kept_clear(kAvoidLimitedExpire) || kept_clear(kAvoidLimitedReturn)));
   if (!may || !s->source) return may;
   (void)sd_event_source_get_io_events(s->source, &events);
   return hung_up || events == (EPOLLIN | EPOLLOUT);
@@ -329,6 +330,10 @@ static void add_child(int slot, int options, int by_pidfd) {
 // Whether one more event would be more than 252 reads at a time, for some source that wants it.
 static bool overflows(int how) {
   static const uint32_t kinds[] = {IN_CREATE, IN_DELETE, IN_MODIFY};
+  // What is read with events that nobody wants goes with them.
+  for (int i = 0; i < kSlots; i++)
+    if (is(i, kInotify) && (slots[i].watched & kinds[how]) && slots[i].untold > 0 && !slots[i].enabled)
+      return avoided(kAvoidLazyInotify);
   for (int i = 0; i < kSlots; i++)
     if (is(i, kInotify) && (slots[i].watched & kinds[how]) && slots[i].untold >= 8)
       return avoided(kAvoidBufferedPrepare);
