@@ -17,7 +17,7 @@ static void some_threads(uint64_t* luck) { run_threads(luck, 1 + below(luck, 4))
 static const struct Aside {
   void (*act)(uint64_t* luck);
   unsigned weight;
-} kAnywhere[] = {{run_a_loop_to_its_end, 16}, {run_a_tower, 4},   {reuse_numbers, 4},
+} kAnywhere[] = {{run_a_loop_to_its_end, 16}, {end_a_loop, 4},    {run_a_tower, 4},         {reuse_numbers, 4},
                  {go_to_the_edges, 2},        {limit_inotify, 2}, {end_children_at_once, 1}},
   kBetween[] = {{some_threads, 4}, {hand_a_loop_round, 4}, {unload_the_library, 1}, {cancel_threads, 1}};
 

@@ -64,9 +64,8 @@ static void bear(struct Born* b, const int* gate) {
 }
 
 static void add_source(sd_event* loop, struct Born* b) {
-  b->pidfd = -1;
-  if (one_in(b->burst->luck, 3)) {
-    b->pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0);
+  b->pidfd = one_in(b->burst->luck, 3) ? (int)syscall(SYS_pidfd_open, b->pid, 0) : -1;
+  if (b->pidfd >= 0) {
     must(sd_event_add_child_pidfd(loop, &b->source, b->pidfd, WEXITED, on_end, b));
     if (one_in(b->burst->luck, 2)) return;
     must(sd_event_source_set_child_pidfd_own(b->source, 1));

@@ -36,7 +36,8 @@ struct Thing {
   uint64_t luck;
   int state;  // as sd_event_source_get_enabled() has to say
   bool used, gone, floating, owned, done, armed;
-  int depth;  // callbacks of it that have not returned
+  bool expiring;  // within its callback for the end of a limit
+  int depth;      // callbacks of it that have not returned
   uint64_t sent, received, may_be_lost, last, prepared_in;
   // What it needs, by kind: 0 is the end of the source, 1 ours.
   int fds[2], signo, directory, options;
@@ -156,6 +157,7 @@ void do_something_with_threads(uint64_t* luck);
 void do_everything_aside(uint64_t* luck);
 
 void run_a_loop_to_its_end(uint64_t* luck);
+void end_a_loop(uint64_t* luck);
 void run_a_tower(uint64_t* luck);
 void reuse_numbers(uint64_t* luck);
 void go_to_the_edges(uint64_t* luck);

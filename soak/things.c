@@ -87,7 +87,14 @@ static int on_expire(sd_event_source* s, void* userdata) {
   if (t->gone || t->source != s) fault(t, "its rate limit ended after it was freed");
   if (sd_event_source_is_ratelimited(s) != 0) fault(t, "its rate limit ended, and it is limited");
   if (one_in(&t->luck, 32)) free_thing(t);
-  if (!t->gone && one_in(&t->luck, 8)) wait_and_dispatch(sd_event_source_get_event(s));
+  if (!t->gone && one_in(&t->luck, 4)) {
+    t->depth++;
+    t->expiring = true;
+    wait_and_dispatch(sd_event_source_get_event(s));
+    t->expiring = false;
+    t->depth--;
+    if (t->gone) t->used = t->depth > 0;
+  }
   if (!world.stray && one_in(&t->luck, 64)) (void)fork_and_return(&t->luck);
   return 0;
 }
@@ -228,6 +235,7 @@ void receive(struct Thing* t, uint64_t events) {
 int leave(struct Thing* t) {
   int result = 0;
   if (!t->gone && t->state == SD_EVENT_OFF && t->kind->before_off) t->kind->before_off(t);  // It was ONESHOT.
+  if (t->expiring && one_in(&t->luck, 4)) free_thing(t);
   if (!world.settling) {
     struct Thing* other = any_thing(&t->luck);
     switch (below(&t->luck, 48)) {
