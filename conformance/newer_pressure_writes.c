@@ -5,6 +5,7 @@
 // Invariants under test:
 // 1. What $X_PRESSURE_WRITE says is written before the first wait in which the source is on, once, any byte of it.
 // 2. What the other end does not take at once follows when it takes more, to the last byte; until then the loop sleeps.
+//    On the reference it never follows, and the source stays deaf (kPressureRoom).
 // 3. A FIFO gives back what is written to it: while there is more to write, the source takes nothing out.
 #include "newer_pressure.h"
 
@@ -138,22 +139,56 @@ static void what_a_fifo_does_not_take_at_once_follows(void** state) {
   sd_event_source* source = NULL;
   assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
   size_t n = 0;
+  ssize_t r;
   // Until the last of it is in the FIFO the source must not take it out again.
-  while (n < kLong) {
+  do {
     assert_result(sd_event_prepare(loop), 0);
-    ssize_t r = read(fifo, got + n, kLong - n);
-    assert_true(r > 0);
-    n += (size_t)r;
+    r = read(fifo, got + n, kLong - n);
+    if (r > 0) n += (size_t)r;
     assert_result(sd_event_wait(loop, 0), 0);
-  }
-  assert_memory_equal(got, sent, kLong);
+  } while (r > 0);
+  assert_int_equal(n, differs(kPressureRoom, size, kLong));
+  assert_memory_equal(got, sent, n);
   assert_int_equal(calls.n, 0);
   put_bytes(fifo, 1);
-  assert_result(sd_event_run(loop, UINT64_MAX), 1);
-  assert_int_equal(calls.n, 1);
+  assert_result(sd_event_run(loop, 0), differs(kPressureRoom, 0, 1));
+  assert_int_equal(calls.n, differs(kPressureRoom, 0, 1));
   sd_event_source_unref(source);
   sd_event_unref(loop);
   close(fifo);
+}
+
+// A short write goes into a FIFO as a whole or not at all.
+static void what_a_full_fifo_has_no_room_for_follows_when_it_has(void** state) {
+  (void)state;
+  static const int kept_free[] = {0, 1, 4};
+  for (size_t i = 0; i < lengthof(kept_free); i++) {
+    sd_event* loop = make_loop();
+    int fifo = make_fifo(memory_resource, "fifo"), size = fcntl(fifo, F_SETPIPE_SZ, 4096);
+    setenv("MEMORY_PRESSURE_WRITE", "aGVsbG8=", 1);
+    put_bytes(fifo, (size_t)(size - kept_free[i]));
+    struct Calls calls = {0, 0};
+    sd_event_source* source = NULL;
+    assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
+    for (int k = 0; k < 2; k++) assert_result(sd_event_run(loop, 0), 0);
+    char bytes[4096];
+    assert_int_equal(read(fifo, bytes, sizeof(bytes)), size - kept_free[i]);
+    assert_result(sd_event_prepare(loop), 0);
+    assert_result(sd_event_wait(loop, 0), 0);
+    // What is written is what a FIFO has to read.
+    assert_result(sd_event_prepare(loop), 0);
+    assert_result(sd_event_wait(loop, 0), differs(kPressureRoom, 0, 1));
+    if (!as_reference(kPressureRoom)) assert_result(sd_event_dispatch(loop), 1);
+    assert_int_equal(read(fifo, bytes, sizeof(bytes)), -1);
+    put_bytes(fifo, 1);
+    assert_result(sd_event_run(loop, 0), differs(kPressureRoom, 0, 1));
+    assert_int_equal(calls.n, differs(kPressureRoom, 0, 2));
+    assert_int_equal(enabled_state(source), SD_EVENT_ON);
+    sd_event_source_unref(source);
+    sd_event_unref(loop);
+    close(fifo);
+    assert_int_equal(unlink(path_of("fifo")), 0);
+  }
 }
 
 static void a_loop_that_has_no_room_to_write_sleeps(void** state) {
@@ -169,7 +204,7 @@ static void a_loop_that_has_no_room_to_write_sleeps(void** state) {
   assert_int_equal(poll(&outer, 1, 0), 0);
   char waste[4096];
   assert_true(read(fifo, waste, sizeof(waste)) > 0);
-  assert_int_equal(poll(&outer, 1, -1), 1);
+  if (!as_reference(kPressureRoom)) assert_int_equal(poll(&outer, 1, -1), 1);
   assert_result(sd_event_wait(loop, 0), 0);
   assert_result(sd_event_prepare(loop), 0);
   assert_int_equal(poll(&outer, 1, 0), 0);
@@ -183,6 +218,7 @@ int main(void) {
       pressure_test(a_source_that_is_off_writes_when_it_is_on),
       pressure_test(what_a_socket_does_not_take_at_once_follows),
       pressure_test(what_a_fifo_does_not_take_at_once_follows),
+      pressure_test(what_a_full_fifo_has_no_room_for_follows_when_it_has),
       pressure_test(a_loop_that_has_no_room_to_write_sleeps),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
