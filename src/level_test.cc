@@ -7,7 +7,9 @@
 #include "src/level.h"
 
 #include <gtest/gtest.h>
+#include <sys/ptrace.h>
 
+#include <functional>
 #include <map>
 #include <random>
 #include <vector>
@@ -21,8 +23,6 @@ using kernel::Call;
 
 class LevelTest : public test::LoopTest {
  protected:
-  void next_iteration() { EXPECT_EQ(loop_->run(0), 0); }
-
   // The queue of a priority, by the names that the sources were given as userdata: taken out one by one, and put back.
   std::string queue(Priority priority = 0) {
     Level* level = loop_->levels().acquire(priority);
@@ -100,6 +100,50 @@ TEST_F(LevelTest, among_its_contemporaries_a_newcomer_from_another_level_is_the_
   c->pend();
   EXPECT_EQ(b->set_priority(0), 0);
   EXPECT_EQ(queue(), "acb");
+}
+
+// How many instructions `body` takes in a forked child, which this process steps through; not further than `most`.
+// -1 where nobody may do so.
+long instructions_of(const std::function<void()>& body, long most) {
+  const pid_t pid = test::fork_child();
+  if (pid == 0) {
+    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) < 0) ::_exit(1);
+    (void)::raise(SIGSTOP);
+    body();
+    (void)::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  long n = 0;
+  int status = 0;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  if (!WIFSTOPPED(status)) return -1;
+  do {
+    if (::ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr) < 0) n = -1;
+  } while (n >= 0 && ::waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP &&
+           ++n < most);
+  (void)::kill(pid, SIGKILL);
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  return n;
+}
+
+TEST_F(LevelTest, standing_by_its_age_costs_less_than_a_look_at_each_of_those_that_wait) {
+  constexpr size_t kMany = 20000;
+  constexpr size_t kCounted = 5;
+  std::vector<Source*> old;
+  for (size_t i = 0; i < kMany; ++i) {
+    old.push_back(add("o", 5));
+    old.back()->pend();
+  }
+  loop_->prepare();
+  for (size_t i = 0; i < kMany; ++i) add("y")->pend();
+  for (size_t i = kCounted; i < kMany; ++i) ASSERT_EQ(old[i]->set_priority(0), 0);
+  const long n = instructions_of(
+      [&] {
+        for (size_t i = 0; i < kCounted; ++i) (void)old[i]->set_priority(0);
+      },
+      kMany * kCounted);
+  if (n < 0) GTEST_SKIP() << "no process may be stepped through here";
+  EXPECT_LT(n, static_cast<long>(kMany * kCounted));
 }
 
 TEST_F(LevelTest, the_best_of_many_priorities_is_known_whatever_comes_and_goes) {
