@@ -78,7 +78,7 @@ class LoopCheck {
       const Channel& channel = *Poller::to_channel(poller.slots_[i]);
       ++n_channels;
       HOLDS(channel.slot_ == i && channel.fd() > 2);
-      HOLDS(poller.owners_[static_cast<size_t>(channel.fd())] == channel.registration_);
+      HOLDS(poller.owners_.is(channel.fd(), channel.registration_));
     }
     HOLDS(poller.n_channels_ == n_channels);
     n_taken += n_channels;

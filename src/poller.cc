@@ -37,13 +37,6 @@ bool Poller::reserve_slot() {
   return slots_.reserve(slots_.size() + 1) && events_.reserve(at_once) && polled_.reserve(at_once);
 }
 
-bool Poller::reserve_owner(int fd) {
-  const size_t n = static_cast<size_t>(fd) + 1;
-  if (!owners_.reserve(n)) return false;
-  while (owners_.size() < n) owners_.push_back(0);
-  return true;
-}
-
 uint32_t Poller::take(uintptr_t entry) {
   if (free_slot_ == SIZE_MAX) {
     slots_.push_back(entry);
@@ -75,11 +68,6 @@ int Poller::control(int op, WatchedSource& source, int fd, uint32_t events) {
   return abandoned_ ? 0 : kernel::epoll_ctl(epoll_, op, fd, events, handle(source));
 }
 
-bool Poller::owns(const WatchedSource& source) const {
-  const auto fd = static_cast<size_t>(source.fd_);
-  return fd < owners_.size() && owners_[fd] == source.registration_;
-}
-
 int Poller::add(WatchedSource& source, int fd, uint32_t events) {
   if (fd == lent_ || fd == epoll_) return -EINVAL;  // The loop would watch itself.
   if (!reserve_owner(fd)) return -ENOMEM;
@@ -89,7 +77,7 @@ int Poller::add(WatchedSource& source, int fd, uint32_t events) {
   if (r < 0)
     source.registration_ = before;
   else
-    owners_[static_cast<size_t>(fd)] = source.registration_;
+    owners_.set(fd, source.registration_);
   return r;
 }
 
@@ -99,10 +87,7 @@ int Poller::modify(WatchedSource& source, uint32_t events) {
 }
 
 void Poller::remove(int fd, uint32_t registration) {
-  const auto number = static_cast<size_t>(fd);
-  if (number >= owners_.size() || owners_[number] != registration) return;
-  if (!abandoned_) (void)kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, 0, 0);
-  owners_[number] = 0;
+  if (owners_.drop(fd, registration) && !abandoned_) (void)kernel::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, 0, 0);
 }
 
 int Poller::watch(WatchedSource& source, uint32_t events) {
@@ -189,7 +174,7 @@ int Poller::add_channel(Channel& channel) {
     channel.slot_ = UINT32_MAX;
     return r;
   }
-  owners_[static_cast<size_t>(channel.fd_)] = channel.registration_;
+  owners_.set(channel.fd_, channel.registration_);
   channel.muted_ = false;
   ++n_channels_;
   return 0;

@@ -13,9 +13,9 @@
 //     The last because a removal that came later could hit a newer registration of the same descriptor number. Between
 //     `prepare` and `wait` nothing is put off.
 //  3. A new registration is made at once: its errors belong to the call that asked for it.
-//  4. `owners_` knows for each descriptor number which registration was made by it last. Only that registration is
-//     changed or removed by the number. An older one, whose descriptor the program has closed, can't be reached any
-//     more: its number may be that of another source's descriptor by now.
+//  4. Only the registration that `owners_` has for a descriptor number is changed or removed by the number. An older
+//  one,
+//     whose descriptor the program has closed, can't be reached any more.
 //  5. epoll gives back a handle (slot and number of the registration), never a pointer. A registration that nobody can
 //     remove any more (the descriptor was closed while a duplicate of it stayed open) is noticed by its handle when its
 //     source is gone, off, or has another registration; then the whole epoll set is made anew.
@@ -28,6 +28,7 @@
 
 #include <sys/epoll.h>
 
+#include "src/fd_owners.h"
 #include "src/source.h"
 
 namespace evenkeel {
@@ -136,7 +137,7 @@ class Poller {
   void take_slot(Source& source);
   void release_slot(Source& source);
   // Room for a registration by this descriptor number, so that it can't fail for lack of memory later.
-  [[nodiscard]] bool reserve_owner(int fd);
+  [[nodiscard]] bool reserve_owner(int fd) { return owners_.reserve(fd); }
   template <typename Visit>
   void for_each_source(Visit visit) {
     for (size_t i = 0; i < slots_.size(); ++i)
@@ -203,7 +204,7 @@ class Poller {
   int add(WatchedSource& source, int fd, uint32_t events);
   int modify(WatchedSource& source, uint32_t events);
   void remove(int fd, uint32_t registration);
-  bool owns(const WatchedSource& source) const;
+  bool owns(const WatchedSource& source) const { return owners_.is(source.fd_, source.registration_); }
   int room(size_t most) const { return static_cast<int>(events_.capacity() < most ? events_.capacity() : most); }
   int collect(Usec timeout);
   int collect_exactly(Usec timeout);
@@ -235,7 +236,7 @@ class Poller {
   size_t n_channels_ = 0;
   uint32_t last_registration_ = 0;
 
-  Array<uint32_t> owners_;  // By descriptor number: a registration, or 0.
+  FdOwners owners_;
 
   Array<struct epoll_event> events_;
   Array<struct pollfd> polled_;
