@@ -91,6 +91,7 @@ static int on_expire(sd_event_source* s, void* userdata) {
     t->depth++;
     t->expiring = true;
     wait_and_dispatch(sd_event_source_get_event(s));
+    if (!world.stray && one_in(&t->luck, 4)) free_thing(t);
     t->expiring = false;
     t->depth--;
     if (t->gone) t->used = t->depth > 0;
