@@ -136,6 +136,15 @@ static int release_and_drop(void* context) {
   release_what_was_owned(&((struct Forked*)context)->thing, differs(kForkedCalls, 0, -ECHILD));
   return drop_source_and_loop(context);
 }
+// 252 registers what was limited anew, in the parent's epoll set.
+static int change_limit(void* context) {
+  struct Forked* f = context;
+  if (f->condition == kLimited && as_reference(kForkedCalls)) return 0;
+  (void)sd_event_source_set_ratelimit(f->thing.probe.source, 0, 0);
+  (void)sd_event_source_set_ratelimit(f->thing.probe.source, 3600 * 1000000ULL, 1);
+  (void)sd_event_source_set_ratelimit(f->thing.probe.source, 0, 0);
+  return 0;
+}
 
 // The calls that every kind has; -ECHILD from each, whatever the kind and the condition.
 static int try_calls(void* context) {
@@ -201,6 +210,10 @@ static void every_kind_outlives_a_child_that_disables_and_drops_the_source(void*
   (void)state;
   every_kind_fires_in_the_parent_after(disable_and_drop);
 }
+static void every_kind_outlives_a_child_that_changes_its_limit(void** state) {
+  (void)state;
+  every_kind_fires_in_the_parent_after(change_limit);
+}
 static void every_kind_outlives_a_child_that_would_own_nothing_and_drops_all(void** state) {
   (void)state;
   every_kind_fires_in_the_parent_after(release_and_drop);
@@ -217,6 +230,7 @@ int main(void) {
       kinds_test(every_kind_outlives_a_child_that_drops_source_and_loop),
       kinds_test(every_kind_outlives_a_child_that_drops_loop_and_source),
       kinds_test(every_kind_outlives_a_child_that_disables_and_drops_the_source),
+      kinds_test(every_kind_outlives_a_child_that_changes_its_limit),
       kinds_test(every_kind_outlives_a_child_that_would_own_nothing_and_drops_all),
       kinds_test(every_kind_answers_a_child_with_echild),
   };

@@ -36,8 +36,7 @@ int RateLimits::leave(Source& source) {
 }
 
 int RateLimits::configure(Source& source, Usec interval, unsigned burst) {
-  // In a forked child it is only noted: what has to be registered would be registered for the parent.
-  if (source.connected() && !source.loop()->forked()) {
+  if (source.connected()) {
     Loop& loop = *source.loop();
     if (interval > 0 && burst > 0) {
       // The end of the interval wakes the loop by this clock.
