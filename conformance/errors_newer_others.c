@@ -59,6 +59,39 @@ static void an_idle_loop_ends_with_code_0_when_asked_to(void** state) {
   sd_event_unref(loop);
 }
 
+struct Posts {
+  sd_event_source* defer;
+  int n_posts, n_defers;
+};
+static int count_defer(sd_event_source* s, void* userdata) { return (void)s, ((struct Posts*)userdata)->n_defers++, 0; }
+static int turn_on_once(sd_event_source* s, void* userdata) {
+  struct Posts* posts = userdata;
+  (void)s;
+  return ++posts->n_posts == 1 ? sd_event_source_set_enabled(posts->defer, SD_EVENT_ONESHOT) : 0;
+}
+
+static void whether_a_loop_is_idle_is_decided_after_the_post_sources_of_the_last_dispatch(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  sd_event_source* post = NULL;
+  struct Posts posts = {NULL, 0, 0};
+  assert_int_equal(sd_event_add_defer(loop, &posts.defer, count_defer, &posts), 0);
+  assert_int_equal(sd_event_add_post(loop, &post, turn_on_once, &posts), 0);
+  assert_int_equal(sd_event_set_exit_on_idle(loop, 1), 1);
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(sd_event_run(loop, 0), 1);
+    assert_int_equal(sd_event_get_state(loop), SD_EVENT_INITIAL);
+    assert_int_equal(posts.n_defers, (i + 2) / 2);
+    assert_int_equal(posts.n_posts, (i + 1) / 2);
+  }
+  assert_int_equal(sd_event_run(loop, 0), 1);
+  assert_int_equal(sd_event_get_state(loop), SD_EVENT_FINISHED);
+  assert_int_equal(posts.n_posts, 2);
+  sd_event_source_unref(post);
+  sd_event_source_unref(posts.defer);
+  sd_event_unref(loop);
+}
+
 static void a_loop_with_an_enabled_source_is_not_idle(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -172,6 +205,7 @@ int main(void) {
       clean_test(exit_on_idle_checks_its_loop),
       clean_test(exit_on_idle_is_off_at_first_and_both_calls_return_the_setting),
       clean_test(an_idle_loop_ends_with_code_0_when_asked_to),
+      clean_test(whether_a_loop_is_idle_is_decided_after_the_post_sources_of_the_last_dispatch),
       clean_test(a_loop_with_an_enabled_source_is_not_idle),
       clean_test(get_inotify_path_returns_that_of_the_inode),
       clean_test(leave_ratelimit_of_what_is_not_limited_is_0),
