@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # All tests, for one ctest run. Labels: unit (the engine), abi (C programs on our library, linked), preloaded (the same
-# programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone), check (the built object),
+# programs, linked to libsystemd, with ours preloaded), reference (the same on libsystemd alone: the machine's, that of
+# Debian 13, and what else tools/reference has unpacked), check (the built object),
 # example, compat (programs of Debian), fuzz (random programs on both libraries), soak (nothing grows, no event is
 # lost), report (what is compared), threads (what starts some), limits (the engine with as much of everything as there can
 # be), consumer (projects that are built against an installed copy), tool (the program evenkeel).
@@ -85,9 +86,10 @@ endif()
 set(differences_table ${PROJECT_SOURCE_DIR}/conformance/differences.tsv)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${differences_table})
 file(READ ${differences_table} difference_names)
-string(REGEX MATCHALL "\nk[A-Za-z0-9]+\t" difference_names "${difference_names}")
+string(REGEX MATCHALL "\nk[A-Za-z0-9]+\t[0-9 ]+\t" difference_names "${difference_names}")
 list(TRANSFORM difference_names STRIP)
-list(TRANSFORM difference_names REPLACE "(.+)" "X(\\1)" OUTPUT_VARIABLE difference_rows)
+list(TRANSFORM difference_names REPLACE "(.+)\t(.+)" "X(\\1, \"\\2\")" OUTPUT_VARIABLE difference_rows)
+list(TRANSFORM difference_names REPLACE "\t.*" "")
 list(JOIN difference_names ", " difference_names)
 list(JOIN difference_rows " " difference_rows)
 file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/generated/differences.h CONTENT
@@ -101,6 +103,31 @@ enum Difference { ${difference_names} };
 # What a program needs besides, by its name; without it the program is not built.
 set(needed_by_foreign_glib GLIB)
 set(needed_by_foreign_libuv LIBUV)
+
+# What programs are linked to that call functions which are newer than the machine's libsystemd: its name, with all of ours
+# and without versions, so that what is missing at run time is missed by who calls it.
+if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
+  set(newer_functions "")
+  foreach(list IN LISTS EVENKEEL_SYMBOL_LISTS)
+    file(STRINGS ${list} symbols REGEX "\tsd_")
+    list(TRANSFORM symbols REPLACE ".*\t(.+)" "void \\1(void) {}\n")
+    list(APPEND newer_functions ${symbols})
+  endforeach()
+  list(JOIN newer_functions "" newer_functions)
+  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/generated/newer_systemd.c CONTENT "${newer_functions}")
+  add_library(evenkeel_newer_systemd SHARED ${PROJECT_BINARY_DIR}/generated/newer_systemd.c)
+  set_target_properties(evenkeel_newer_systemd PROPERTIES OUTPUT_NAME systemd SOVERSION 0 C_VISIBILITY_PRESET default
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/generated)
+endif()
+
+# The suites of Debian whose libsystemd the programs run on besides the machine's. Where trixie is not unpacked, its runs are
+# skipped, and say so.
+set(EVENKEEL_REFERENCES trixie)
+file(GLOB unpacked RELATIVE ${PROJECT_SOURCE_DIR}/build/reference CONFIGURE_DEPENDS
+  ${PROJECT_SOURCE_DIR}/build/reference/*/version)
+list(TRANSFORM unpacked REPLACE "/version$" "")
+list(APPEND EVENKEEL_REFERENCES ${unpacked})
+list(REMOVE_DUPLICATES EVENKEEL_REFERENCES)
 
 function(evenkeel_c_test source)
   get_filename_component(directory ${source} DIRECTORY)
@@ -129,17 +156,30 @@ function(evenkeel_c_test source)
   set_tests_properties("abi:${program}" PROPERTIES LABELS abi)
   set(all "abi:${program}")
 
-  # Programs that call what libsystemd 252 does not have run on ours alone.
-  if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD AND NOT name MATCHES "newer")
+  # Programs that call what the machine's libsystemd does not have ("newer") run where it is there; what is ours alone
+  # ("own") is compared with nothing.
+  if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD AND NOT name MATCHES "^own_")
     add_executable(${program}-reference $<TARGET_OBJECTS:${program}-object>)
-    target_link_libraries(${program}-reference PRIVATE PkgConfig::SYSTEMD ${libraries})
-    add_test(NAME "reference:${program}" COMMAND ${program}-reference)
-    set_tests_properties("reference:${program}" PROPERTIES LABELS reference)
     add_test(NAME "preloaded:${program}" COMMAND ${program}-reference)
     set_tests_properties("preloaded:${program}" PROPERTIES LABELS preloaded ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:evenkeel>")
-    list(APPEND all "reference:${program}" "preloaded:${program}")
+    list(APPEND all "preloaded:${program}")
+    if(name MATCHES "newer")
+      target_link_libraries(${program}-reference PRIVATE evenkeel_newer_systemd ${libraries})
+      target_link_options(${program}-reference PRIVATE LINKER:-z,lazy)
+      set_target_properties(${program}-reference PROPERTIES SKIP_BUILD_RPATH ON)
+    else()
+      target_link_libraries(${program}-reference PRIVATE PkgConfig::SYSTEMD ${libraries})
+      add_test(NAME "reference:${program}" COMMAND ${program}-reference)
+      list(APPEND references "reference:${program}")
+    endif()
+    foreach(suite IN LISTS EVENKEEL_REFERENCES)
+      add_test(NAME "reference-${suite}:${program}"
+        COMMAND ${PROJECT_SOURCE_DIR}/tools/reference ${suite} --run $<TARGET_FILE:${program}-reference>)
+      list(APPEND references "reference-${suite}:${program}")
+    endforeach()
+    set_tests_properties(${references} PROPERTIES LABELS reference)
   endif()
-  set_tests_properties(${all} PROPERTIES SKIP_RETURN_CODE 77)
+  set_tests_properties(${all} ${references} PROPERTIES SKIP_RETURN_CODE 77)
 
   # For ThreadSanitizer, which has nothing to see in the others.
   file(STRINGS ${source} threads REGEX "pthread_create" LIMIT_COUNT 1)

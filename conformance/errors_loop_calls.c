@@ -76,7 +76,7 @@ static void get_iteration_with_null_out_pointer_is_EINVAL(void** context) {
   struct LoopResults results = run_loop_call(get_iteration_into_nowhere);
   assert_result(results.null_loop, -EINVAL);
   for (int state = 0; state < kStates; state++)
-    assert_result(results.own[state], differs(kNullResult, died_of(SIGSEGV), -EINVAL));
+    assert_result(results.own[state], differs(kNullIteration, died_of(SIGSEGV), -EINVAL));
 }
 
 static int get_exit_code_into_nowhere(sd_event* e, sd_event_source** s, struct LoopKit* kit) {

@@ -12,6 +12,7 @@
 #include "errors_rows.h"
 #include "errors_table_child.h"
 #include "errors_table_kinds.h"
+#include "newer.h"
 
 #define SO_SAY(live, forked) "DDDDDDDD" live, "DDDDDDDD" live, "DDDDDDDD" forked, "DDDDDDDD" forked
 
@@ -57,6 +58,7 @@ static void null_sources_are_EINVAL(void** context) {
 }
 
 int main(void) {
+  exit_77_on_older();
   exit_77_without_pidfds();
   const struct CMUnitTest tests[] = {CALLS(SOURCE_ROW_TEST) clean_test(null_sources_are_EINVAL)};
   return cmocka_run_group_tests(tests, NULL, NULL);

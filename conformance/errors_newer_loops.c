@@ -8,6 +8,7 @@
 // that of the loop is looked at first. Invariants: a call that fails changes neither the out-pointer nor the number of
 // fds nor the state ("changed").
 #include "errors_loops.h"
+#include "newer.h"
 
 static bool variables(const char* watch_name, const char* watch, const char* write_name, const char* write) {
   if (write) setenv(write_name, write, 1);
@@ -55,6 +56,7 @@ CALLS(DEFINE_LOOP_CALL)
 CALLS(DEFINE_LOOP_ROW)
 
 int main(void) {
+  exit_77_on_older();
   exit_77_without_pidfds();
   const struct CMUnitTest tests[] = {CALLS(LOOP_ROW_TEST)};
   return cmocka_run_group_tests(tests, NULL, NULL);

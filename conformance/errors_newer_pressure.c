@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "harness.h"
+#include "newer.h"
 
 struct Pressure {
   const char *watch_variable, *write_variable;
@@ -383,6 +384,7 @@ static void the_handler_may_be_null_and_the_source_floating(void** state) {
   }
 
 int main(void) {
+  exit_77_on_older();
   const struct CMUnitTest tests[] = {
       FOR_EACH_PRESSURE(a_bad_loop_is_told_before_the_environment),
       FOR_EACH_PRESSURE(an_empty_path_and_dev_null_mean_off),

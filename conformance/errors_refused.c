@@ -66,9 +66,11 @@ static const struct Row kRows[] = {
     {"add_inotify_fd without inotify_add_watch", add_inotify_fd, SYS_inotify_add_watch, {ENOSPC, ENOMEM}},
 };
 
-// 252 counts the source before it is watched.
+// 252 counts the source before it is watched, and asks /proc whose pidfd it is.
 static int expected_of(const struct Row* row, int error) {
   const bool unwatched_pidfd = row->call == add_child_pidfd && row->system_call == SYS_epoll_ctl;
+  const bool unseen_proc = row->call == add_child_pidfd && row->system_call == SYS_openat;
+  if (unseen_proc && kernel_tells_of_pidfds()) return differs(kPidfdProc, -error, 0);
   return unwatched_pidfd ? differs(kUnwatchedPidfd, died_of(SIGABRT), -error) : -error;
 }
 

@@ -6,8 +6,9 @@
 // A row holds words with a letter a kind: io time signal child inotify defer post exit (errors_kinds.h). The first four
 // are for a loop in any state but FINISHED, in FINISHED, and the same two in a forked process. Where a state has a word
 // of its own, `IN(STATE) = word` or `FORKED_IN(STATE) = word` follows; and `GONE = word` where a source whose loop is
-// gone (errors_gone.c) does not answer like one in a live loop. What the reference answers otherwise in a forked
-// process is `FORKED_ON_REFERENCE = word`, for all states or, with FINISHED_ before it, for that one. Letters: . = 0, 1
+// gone (errors_gone.c) does not answer like one in a live loop. What 252 answers otherwise in a forked process is
+// `FORKED_ON_REFERENCE = word`, for all states or, with FINISHED_ before it, for that one; what 257 does as well,
+// `FORKED_BEFORE_262 = word`; `GONE_ON_REFERENCE` and `GONE_ON_NEWER` are of 252, and of 257 and 262. Letters: . = 0, 1
 // = 1, + = more, D = -EDOM, S = -ESTALE, C = -ECHILD, V = -EINVAL, F = -EBADF, P = -EPERM, E = -EEXIST, N = -ENODATA, X
 // = -ENXIO, G = -ENOEXEC, W = -EOVERFLOW, R = -ESRCH, O = -EOPNOTSUPP, A = -ERANGE; ! is a crash, # an abort, ~ a call
 // that failed and yet changed the state or the number of fds. What runs is always a forked process of its own, so that
@@ -101,16 +102,20 @@ enum {
   kForkedWords = kOwnWords + kStates,
   kGone = kForkedWords + kStates,
   kGoneOnReference,
+  kGoneOnNewer,
   kForkedOnReference,
   kFinishedForkedOnReference,
+  kForkedBefore262,
   kWords
 };
 #define IN(state) [kOwnWords + SD_EVENT_##state]
 #define FORKED_IN(state) [kForkedWords + SD_EVENT_##state]
 #define GONE [kGone]
 #define GONE_ON_REFERENCE [kGoneOnReference]
+#define GONE_ON_NEWER [kGoneOnNewer]
 #define FORKED_ON_REFERENCE [kForkedOnReference]
 #define FINISHED_FORKED_ON_REFERENCE [kFinishedForkedOnReference]
+#define FORKED_BEFORE_262 [kForkedBefore262]
 
 struct SourceRow {
   SourceCall call;
@@ -152,6 +157,7 @@ static inline const char* expected_forked(const struct SourceRow* row, int state
   const char* word = words[kForkedWords + state] ? words[kForkedWords + state] : words[kAnyForked + finished];
   const char* reference = words[finished ? kFinishedForkedOnReference : kForkedOnReference];
   if (!reference) reference = words[kForkedOnReference];
+  if (words[kForkedBefore262]) return differs_text(kForkedRevents, words[kForkedBefore262], word);
   return reference ? differs_text(kForkedCalls, reference, word) : word;
 }
 

@@ -16,7 +16,7 @@ static int get_priority_into_nowhere(sd_event_source* s, struct Kit* kit) {
 static void get_priority_with_null_out_pointer_is_EINVAL(void** context) {
   (void)context;
   for (int state = 0; state < kStates; state++)
-    assert_string_equal(run_row(get_priority_into_nowhere, state).own, differs_text(kNullResult, "!", "VVVVVVVV"));
+    assert_string_equal(run_row(get_priority_into_nowhere, state).own, differs_text(kNullPriority, "!", "VVVVVVVV"));
 }
 
 int main(void) {

@@ -13,11 +13,14 @@ static void on_destroy(void* userdata) { (void)userdata; }
 // clang-format off
 #define COMMON_CALLS(X)                                                                                               \
   X(get_event, sd_event_source_get_event(s) == kit->loop,                                                             \
-    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111")                                 \
+    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111",                                 \
+    GONE_ON_NEWER = "!!!!!!!!")                                                                                       \
   X(get_userdata, sd_event_source_get_userdata(s) == kit,                                                             \
-    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111")                                 \
+    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111",                                 \
+    GONE_ON_NEWER = "!!!!!!!!")                                                                                       \
   X(set_userdata, sd_event_source_set_userdata(s, NULL) == kit,                                                       \
-    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111")                                 \
+    "11111111", "11111111", "........", "........", FORKED_ON_REFERENCE = "11111111",                                 \
+    GONE_ON_NEWER = "!!!!!!!!")                                                                                       \
   X(set_description, sd_event_source_set_description(s, "x"),                                                         \
     "11111111", "11111111", "CCCCCCCC", "CCCCCCCC", GONE_ON_REFERENCE = "!!!!!!!!")                                   \
   X(set_description_null, sd_event_source_set_description(s, NULL),                                                   \
@@ -53,9 +56,11 @@ static void on_destroy(void* userdata) { (void)userdata; }
   X(set_enabled_2, sd_event_source_set_enabled(s, 2), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")                 \
   X(set_enabled_m2, sd_event_source_set_enabled(s, -2), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")               \
   X(set_destroy_callback, sd_event_source_set_destroy_callback(s, on_destroy),                                        \
-    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........",                                 \
+    GONE_ON_NEWER = "VVVVVVVV")                                                                                       \
   X(set_destroy_callback_null, sd_event_source_set_destroy_callback(s, NULL),                                         \
-    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
+    "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........",                                 \
+    GONE_ON_NEWER = "VVVVVVVV")                                                                                       \
   X(get_destroy_callback, sd_event_source_get_destroy_callback(s, &out.destroy),                                      \
     "........", "........", "CCCCCCCC", "CCCCCCCC", FORKED_ON_REFERENCE = "........")                                 \
   X(get_destroy_callback_null, sd_event_source_get_destroy_callback(s, NULL),                                         \
@@ -91,7 +96,7 @@ static void on_destroy(void* userdata) { (void)userdata; }
   X(ref, (sd_event_source_ref(s) == s) && !sd_event_source_unref(s), "11111111", "11111111", "11111111", "11111111")  \
   X(unref, sd_event_source_unref(sd_event_source_ref(s)) == NULL, "11111111", "11111111", "11111111", "11111111")     \
   X(disable_unref, sd_event_source_disable_unref(sd_event_source_ref(s)) == NULL,                                     \
-    "11111111", "11111111", "11111111", "11111111", GONE_ON_REFERENCE = "!!!!!!!!")
+    "11111111", "11111111", "11111111", "11111111", GONE_ON_REFERENCE = "!!!!!!!!", GONE_ON_NEWER = "!!!!!!!!")
 // clang-format on
 
 #endif

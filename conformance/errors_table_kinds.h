@@ -36,7 +36,7 @@
     ".DDDDDDD", "SDDDDDDD", "CDDDDDDD", "SDDDDDDD", GONE = "SDDDDDDD", GONE_ON_REFERENCE = "!DDDDDDD")                \
   X(set_io_events_bad, sd_event_source_set_io_events(s, EPOLLONESHOT), "VDDDDDDD", "VDDDDDDD", "VDDDDDDD", "VDDDDDDD")\
   X(get_io_revents, sd_event_source_get_io_revents(s, &out.mask),                                                     \
-    "NDDDDDDD", "NDDDDDDD", "CDDDDDDD", "CDDDDDDD", FORKED_ON_REFERENCE = "NDDDDDDD")                                 \
+    "NDDDDDDD", "NDDDDDDD", "CDDDDDDD", "CDDDDDDD", FORKED_BEFORE_262 = "NDDDDDDD")                                   \
   X(get_io_revents_null, sd_event_source_get_io_revents(s, NULL), "VVVVVVVV", "VVVVVVVV", "VVVVVVVV", "VVVVVVVV")     \
   X(get_time, sd_event_source_get_time(s, &out.usec),                                                                 \
     "D.DDDDDD", "D.DDDDDD", "DCDDDDDD", "DCDDDDDD", GONE_ON_REFERENCE = "D!DDDDDD")                                   \

@@ -277,7 +277,7 @@ static inline bool have_pidfds(void) {
 static inline int next_kind(int id, unsigned traits) {
   for (; id < kAllKinds; id++)
     if ((kinds[id].traits & traits) == traits && (id != kChildPidfd || have_pidfds()) &&
-        (id < kKindsOf252 || !as_reference(kNewer)))
+        (id < kKindsOf252 || !as_reference(id == kMemory ? kNewer : kNewest)))
       break;
   return id;
 }

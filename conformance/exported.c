@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
 //
-// What is newer than the reference: functions of the header that a program may call on any distribution.
+// What is newer than the oldest reference: functions of the header that a program may call on any distribution.
 //
-// A program that was built for libsystemd 261 asks the dynamic linker for them; libsystemd 252 does not have them, ours
-// does. The programs whose name has "newer" in it show what they do.
+// A program that was built for libsystemd 261 asks the dynamic linker for them; libsystemd 252 does not have them, 257
+// has some, ours all. The programs whose name has "newer" in it show what they do.
 #include "harness.h"
 
 static void the_functions_that_came_after_252_are_there(void** state) {
   (void)state;
-  static const char* const kNames[] = {
+  static const char* const kUntil257[] = {
       "sd_event_add_memory_pressure",
       "sd_event_source_set_memory_pressure_type",
       "sd_event_source_set_memory_pressure_period",
       "sd_event_trim_memory",
       "sd_event_source_leave_ratelimit",
       "sd_event_source_get_inotify_path",
+      "sd_pid_notify_barrier",
+      "sd_pid_notifyf_with_fds",
+  };
+  static const char* const kUntil261[] = {
       "sd_event_set_exit_on_idle",
       "sd_event_get_exit_on_idle",
       "sd_event_add_cpu_pressure",
@@ -23,11 +27,11 @@ static void the_functions_that_came_after_252_are_there(void** state) {
       "sd_event_add_io_pressure",
       "sd_event_source_set_io_pressure_type",
       "sd_event_source_set_io_pressure_period",
-      "sd_pid_notify_barrier",
-      "sd_pid_notifyf_with_fds",
   };
-  for (size_t i = 0; i < lengthof(kNames); i++)
-    assert_int_equal(dlsym(RTLD_DEFAULT, kNames[i]) != NULL, differs(kNewer, 0, 1));
+  for (size_t i = 0; i < lengthof(kUntil257); i++)
+    assert_int_equal(dlsym(RTLD_DEFAULT, kUntil257[i]) != NULL, differs(kNewer, 0, 1));
+  for (size_t i = 0; i < lengthof(kUntil261); i++)
+    assert_int_equal(dlsym(RTLD_DEFAULT, kUntil261[i]) != NULL, differs(kNewest, 0, 1));
 }
 
 int main(void) {

@@ -173,7 +173,7 @@ static void expect_echild_from(enum Fork what, size_t way) {
   }
   // The reference looks at the beginning of a call, and sd_event_loop and sd_event_run are several there.
   const bool refused = leaves || what == kPrepare || !as_reference(kForkReturns);
-  if (world.verdict != (refused ? kRefused : kRefusedLater) && !(what == kExpire && as_reference(kLimitCallback)))
+  if (world.verdict != (refused ? kRefused : kRefusedLater) && !(what == kExpire && as_reference(kForkReturns)))
     fail_msg("fork %d, way %zu: the child ended with %d", what, way, world.verdict);
   // The parent's registrations and its events at hand are as they were.
   if (what == kExpire && !leaves) set_limit(&world.a, 0, 0), set_enabled(&world.a, SD_EVENT_OFF);

@@ -38,8 +38,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
@@ -167,6 +169,15 @@ static inline void kill_and_reap(pid_t pid) {
 
 static inline int open_pidfd(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
+// Linux 6.13 and newer tell whose pidfd it is; before, /proc has to be asked, which takes a descriptor.
+static inline bool kernel_tells_of_pidfds(void) {
+  uint64_t info[8] = {0};
+  int fd = open_pidfd(getpid());
+  const int r = ioctl(fd, _IOWR(0xff, 11, uint64_t[8]), info);
+  close(fd);
+  return r >= 0;
+}
+
 // For the first line of a `main` whose tests need pidfds: without them (valgrind 3.19 has none) it ends the program.
 static inline void exit_77_without_pidfds(void) {
   int fd = open_pidfd(getpid());
@@ -208,6 +219,12 @@ static inline int in_child(int (*probe)(void* context), void* context) {
   close(pipe_fds[0]);
   assert_int_equal(waitpid(pid, &status, 0), pid);
   return WIFSIGNALED(status) ? died_of(WTERMSIG(status)) : result;
+}
+
+// A probe for `in_child` that hangs on the reference: death by SIGALRM soon, not after the harness' patience.
+static inline void expect_hang_on_reference(enum Difference row) {
+  struct itimerval soon = {.it_value = {.tv_usec = 100000}};
+  if (as_reference(row)) setitimer(ITIMER_REAL, &soon, NULL);
 }
 
 // ---- loops --------------------------------------------------------------------------------------------------------

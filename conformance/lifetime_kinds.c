@@ -179,7 +179,7 @@ static void no_victim_is_dispatched(void** state, void (*act)(void)) {
   const enum Callback callback = (enum Callback)(intptr_t)*state;
   for (int equal = 0; equal < (callback == kHandler ? 2 : 1); equal++) for_each_kind(actor) for_each_kind(victim) {
       if (!is_possible(callback, actor)) continue;
-      if (equal && victim == kDefer && as_reference(kDeferTurns)) continue;  // is taken for the older
+      if (equal && victim == kDefer && as_reference(kAgeOfEquals)) continue;  // is taken for the older
       if (act == disable_victim && kinds[victim].fire == fire_inotify && as_reference(kUnwantedInotify)) continue;
       victim_is_not_dispatched(callback, actor, victim, equal, act);
     }

@@ -140,6 +140,7 @@ static void a_source_whose_loop_is_gone_still_notes_what_it_is_told(void** state
   probe_defer(loop, &a);
   assert_result(sd_event_source_set_floating(a.source, 1), 1);
   sd_event_unref(loop);
+  if (as_reference(kGoneAborts)) return free_probe(&a);  // errors_gone.c has each of these calls.
   assert_null(sd_event_source_get_event(a.source));
   assert_result(sd_event_source_set_ratelimit(a.source, 7, 9), 0);
   assert_result(sd_event_source_get_ratelimit(a.source, &interval, &burst), 0);

@@ -335,10 +335,4 @@ static inline void remove_dir(const char* dir) {
   assert_int_equal(rmdir(dir), 0);
 }
 
-// A probe for `in_child` that hangs on the reference: death by SIGALRM soon, not after the harness' patience.
-static inline void expect_hang_on_reference(enum Difference row) {
-  struct itimerval soon = {.it_value = {.tv_usec = 100000}};
-  if (as_reference(row)) setitimer(ITIMER_REAL, &soon, NULL);
-}
-
 #endif

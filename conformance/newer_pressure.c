@@ -257,6 +257,7 @@ static void trimming_memory_says_0(void** state) {
 }
 
 int main(void) {
+  exit_77_on_older();
   const struct CMUnitTest tests[] = {
       pressure_test(the_usual_errors_come_first),
       pressure_test(each_wrong_value_of_the_variable_has_its_error),

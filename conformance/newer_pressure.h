@@ -11,6 +11,7 @@
 #define EVENKEEL_CONFORMANCE_NEWER_PRESSURE_H
 
 #include "harness.h"
+#include "newer.h"
 
 // After harness.h, which says what they declare.
 #include <poll.h>
@@ -130,6 +131,26 @@ static inline int enabled_state(sd_event_source* s) {
   int enabled = 99;
   assert_true(sd_event_source_get_enabled(s, &enabled) >= 0);
   return enabled;
+}
+
+// After the other end has gone: one dispatch, then silence.
+static inline void expect_one_failure(sd_event* loop, sd_event_source* source, struct Calls* calls, int earlier_calls) {
+  assert_result(sd_event_run(loop, UINT64_MAX), 1);
+  assert_int_equal(calls->n, earlier_calls);
+  assert_int_equal(enabled_state(source), SD_EVENT_OFF);
+  for (int i = 0; i < 3; i++) assert_result(sd_event_run(loop, 0), 0);
+  struct pollfd outer = {sd_event_get_fd(loop), POLLIN, 0};
+  assert_result(sd_event_prepare(loop), 0);
+  assert_int_equal(poll(&outer, 1, 0), 0);
+  assert_result(sd_event_wait(loop, 0), 0);
+}
+
+// The same, where 262 goes on for ever.
+static inline void expect_one_failure_or_a_spin(sd_event* loop, sd_event_source* source, struct Calls* calls,
+                                                int earlier_calls) {
+  if (!as_reference(kPressureHangUp)) return expect_one_failure(loop, source, calls, earlier_calls);
+  for (int i = 0; i < 3; i++) assert_result(sd_event_run(loop, 0), 1);
+  assert_int_equal(enabled_state(source), SD_EVENT_ON);
 }
 
 #endif

@@ -96,11 +96,7 @@ static void a_file_that_was_given_no_settings_fails_once(void** state) {
     sd_event_source* source = NULL;
     if (lent) assert_true(sd_event_get_fd(loop) >= 0);
     assert_result(sd_event_add_memory_pressure(loop, &source, on_pressure, &calls), 0);
-    assert_result(sd_event_run(loop, UINT64_MAX), 1);
-    assert_int_equal(enabled_state(source), SD_EVENT_OFF);
-    assert_result(sd_event_run(loop, 0), 0);
-    assert_result(sd_event_run(loop, 0), 0);
-    assert_int_equal(calls.n, 0);
+    expect_one_failure_or_a_spin(loop, source, &calls, 0);
     sd_event_source_unref(source);
     sd_event_unref(loop);
   }
@@ -184,31 +180,39 @@ static void iterate_from_outside(sd_event* loop) {
   if (r > 0) assert_true(sd_event_dispatch(loop) >= 0);
 }
 
+// Twice, by a loop whose descriptor was asked for before the source is added, or `late`.
+static int hear_from_outside(void* late) {
+  if (as_reference(kPressureLent)) alarm(20);  // Ten times what it takes to hear.
+  sd_event* loop = make_loop();
+  struct Calls calls = {0, 0};
+  int gave_up = 0;
+  if (!*(int*)late) assert_true(sd_event_get_fd(loop) >= 0);
+  sd_event_source* source = add_or_skip(loop, cpu_resource, on_pressure, &calls);
+  assert_result(cpu_resource->set_period(source, 1000, 2000000), 1);
+  assert_result(sd_event_run(loop, 0), 0);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_OFF), 0);
+  assert_true(sd_event_get_fd(loop) >= 0);
+  assert_result(sd_event_source_set_enabled(source, SD_EVENT_ON), 0);
+  assert_result(sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, kGiveUp, 1, count_and_give_up, &gave_up), 0);
+  struct Busy busy;
+  start_busy(&busy);
+  while (calls.n < 2 && !gave_up) iterate_from_outside(loop);
+  stop_busy(&busy);
+  const bool stays = enabled_state(source) == SD_EVENT_ON;
+  sd_event_source_unref(source);
+  sd_event_unref(loop);
+  return gave_up || !stays;
+}
+
 // The kernel tells of pressure whoever looks first, and that is the outer loop.
 static void pressure_reaches_a_loop_that_is_driven_from_outside(void** state) {
   (void)state;
   if (sysconf(_SC_NPROCESSORS_ONLN) * 3 > kMostBusy) skip_because("too many processors to keep busy", E2BIG);
-  for (int late = 0; late < 2; late++) {
-    sd_event* loop = make_loop();
-    struct Calls calls = {0, 0};
-    int gave_up = 0;
-    if (!late) assert_true(sd_event_get_fd(loop) >= 0);
-    sd_event_source* source = add_or_skip(loop, cpu_resource, on_pressure, &calls);
-    assert_result(cpu_resource->set_period(source, 1000, 2000000), 1);
-    assert_result(sd_event_run(loop, 0), 0);
-    assert_result(sd_event_source_set_enabled(source, SD_EVENT_OFF), 0);
-    assert_true(sd_event_get_fd(loop) >= 0);
-    assert_result(sd_event_source_set_enabled(source, SD_EVENT_ON), 0);
-    assert_result(sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, kGiveUp, 1, count_and_give_up, &gave_up), 0);
-    struct Busy busy;
-    start_busy(&busy);
-    while (calls.n < 2 && !gave_up) iterate_from_outside(loop);
-    stop_busy(&busy);
-    assert_int_equal(gave_up, 0);
-    assert_int_equal(enabled_state(source), SD_EVENT_ON);
-    sd_event_source_unref(source);
-    sd_event_unref(loop);
-  }
+  sd_event* loop = make_loop();
+  sd_event_source_unref(add_or_skip(loop, cpu_resource, on_event, NULL));
+  sd_event_unref(loop);
+  for (int late = 0; late < 2; late++)
+    assert_result(in_child(hear_from_outside, &late), differs(kPressureLent, died_of(SIGALRM), 0));
 }
 
 // ---- a cgroup that goes away ----------------------------------------------------------------------------------------
@@ -259,7 +263,9 @@ static void a_cgroup_that_goes_away_fails_once(void** state) {
     assert_result(sd_event_run(loop, 0), 0);
     assert_int_equal(enabled_state(source), SD_EVENT_ON);
     assert_int_equal(rmdir(path), 0);
-    if (exits) {
+    if (as_reference(kPressureHangUp)) {
+      expect_one_failure_or_a_spin(loop, source, &calls, 0);
+    } else if (exits) {
       assert_true(sd_event_loop(loop) < 0);
     } else {
       assert_result(sd_event_run(loop, UINT64_MAX), 1);
@@ -268,14 +274,15 @@ static void a_cgroup_that_goes_away_fails_once(void** state) {
       assert_result(sd_event_run(loop, UINT64_MAX), 1);
       assert_result(sd_event_run(loop, 0), 0);
     }
-    assert_int_equal(enabled_state(source), SD_EVENT_OFF);
-    assert_int_equal(calls.n, 0);
+    assert_int_equal(enabled_state(source), differs(kPressureHangUp, SD_EVENT_ON, SD_EVENT_OFF));
+    if (!as_reference(kPressureHangUp)) assert_int_equal(calls.n, 0);
     sd_event_source_unref(source);
     sd_event_unref(loop);
   }
 }
 
 int main(void) {
+  exit_77_on_older();
   const struct CMUnitTest tests[] = {
       pressure_test(the_default_settings_are_taken),
       pressure_test(settings_are_fixed_once_the_first_iteration_began),

@@ -12,6 +12,7 @@
 
 // What they are called on has been included before.
 #include "errors_table_common.h"
+#include "newer.h"
 
 #define PRESSURE_CALLS(X, name)                                               \
   X(set_##name##_type, sd_event_source_set_##name##_pressure_type(s, "full")) \
@@ -109,6 +110,7 @@ static void a_message_with_descriptors_that_can_not_be_formatted_is_enomem(void*
 }
 
 int main(void) {
+  exit_77_on_older();
   exit_77_with_another_allocator();
   const struct CMUnitTest tests[] = {
       clean_test(calls_that_all_kinds_share_are_enomem_and_change_nothing_of_pressure_sources),

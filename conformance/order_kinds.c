@@ -110,8 +110,9 @@ static enum Order play_equal_and_older(struct Pair* pair) {
   fire(&pair->b);
   gather(pair->loop);
   // 252 takes a defer source to be as old as when it was first on.
-  if (!is_kind(&pair->b, kDefer) || !as_reference(kDeferTurns)) return kFirstThenSecond;
-  return is_kind(&pair->a, kDefer) ? kEitherOrder : kSecondThenFirst;
+  if (!is_kind(&pair->b, kDefer)) return kFirstThenSecond;
+  if (as_reference(kDeferTurns)) return is_kind(&pair->a, kDefer) ? kEitherOrder : kSecondThenFirst;
+  return as_reference(kAgeOfEquals) ? kEitherOrder : kFirstThenSecond;
 }
 static void of_two_kinds_of_equal_priority_the_older_goes_first(void** state) {
   (void)state;

@@ -238,7 +238,7 @@ static void a_defer_source_that_stays_on_lets_io_of_equal_priority_through(void*
   probe_io(loop, &io, fd, EPOLLIN);
   iterate_times(loop, 8);
   assert_int_equal(io.calls > 0, differs(kDeferTurns, 0, 1));
-  if (!as_reference(kDeferTurns)) assert_true(io.calls == 3 || io.calls == 4);
+  if (!as_reference(kAgeOfEquals)) assert_true(io.calls == 3 || io.calls == 4);
   journal[0] = 0;
   free_probe(&a);
   free_probe(&io);

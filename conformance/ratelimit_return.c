@@ -26,7 +26,7 @@ struct Row {
 static const struct Row kRows[] = {
     {kIo, false, 1},        {kIo, true, 2},        {kDefer, false, 1},    {kDefer, true, 1},
     {kMonotonic, false, 1}, {kMonotonic, true, 1}, {kRealtime, false, 1}, {kRealtime, true, 2},
-    {kBoottime, false, 1},  {kBoottime, true, 2},  {kSignal, false, 1},   {kInotify, false, 1},
+    {kBoottime, false, 1},  {kBoottime, true, 1},  {kSignal, false, 1},   {kInotify, false, 1},
 };
 
 static int fd;
@@ -113,8 +113,10 @@ static int iterations_to_come_back(const struct Row* row, sd_event_handler_t on_
 static void a_source_comes_back_in_the_iteration_that_notices(void** state) {
   (void)state;
   for (size_t i = 0; i < lengthof(kRows); i++) {
+    const bool boottime = kRows[i].kind == kBoottime && kRows[i].cleared;
+    const int expected = boottime ? differs(kLimitedBoottime, 2, 1) : kRows[i].iterations;
     const int count = iterations_to_come_back(&kRows[i], NULL);
-    if (count != kRows[i].iterations) fail_msg("row %zu: %d iterations, not %d", i, count, kRows[i].iterations);
+    if (count != expected) fail_msg("row %zu: %d iterations, not %d", i, count, expected);
   }
 }
 

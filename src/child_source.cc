@@ -20,16 +20,20 @@ bool sigchld_is_blocked() {
   return kernel::change_sigmask(SIG_BLOCK, nullptr, &blocked) >= 0 && ::sigismember(&blocked, SIGCHLD) == 1;
 }
 
-}  // namespace
-
-bool ChildSource::exits_are_kept() {
+// Whether the process can be told of `options`: SIGCHLD is blocked, which stops need; and an exit leaves a zombie to
+// wait for, which it does not while SIGCHLD is ignored or has SA_NOCLDWAIT.
+bool can_hear(int options) {
   struct sigaction action = {};
+  if ((options & (WSTOPPED | WCONTINUED)) != 0 && !sigchld_is_blocked()) return false;
+  if ((options & WEXITED) == 0) return true;
   (void)::sigaction(SIGCHLD, nullptr, &action);
   return action.sa_handler != SIG_IGN && (action.sa_flags & SA_NOCLDWAIT) == 0;
 }
 
+}  // namespace
+
 int ChildSource::add(Loop& loop, Source** ret, pid_t pid, int options, Callback callback, void* userdata) {
-  if (loop.children().by_pid().find(pid)) return -EBUSY;
+  if (!can_hear(options) || loop.children().by_pid().find(pid)) return -EBUSY;
   const int pidfd = kernel::pidfd_open(pid);
   // Refused by an old kernel or by a seccomp filter: then SIGCHLD has to do.
   const bool refused = pidfd == -ENOSYS || pidfd == -EPERM || pidfd == -EACCES;
@@ -39,6 +43,7 @@ int ChildSource::add(Loop& loop, Source** ret, pid_t pid, int options, Callback 
 
 int ChildSource::add_pidfd(Loop& loop, Source** ret, int pidfd, int options, Callback callback, void* userdata) {
   pid_t pid = 0;
+  if (!can_hear(options)) return -EBUSY;
   if (const int r = pidfd_get_pid(pidfd, &pid); r < 0) return r;
   if (loop.children().by_pid().find(pid)) return -EBUSY;
   return add_new(loop, ret, pid, pidfd, false, options, callback, userdata);
@@ -58,7 +63,7 @@ int ChildSource::add_new(Loop& loop, Source** ret, pid_t pid, int pidfd, bool ow
 }
 
 int ChildSource::attach() {
-  if (by_signal() && !sigchld_is_blocked()) return -EBUSY;
+  if (fd_ < 0 && !sigchld_is_blocked()) return -EBUSY;
   if (!loop()->children().by_pid().reserve()) return -ENOMEM;
   loop()->children().by_pid().insert(*this);
   return 0;

@@ -36,10 +36,8 @@ class ChildSource final : public WatchedSource, public HashNode<ChildTag>, publi
   // At least one of these; WNOWAIT besides leaves the process unreaped, and alone asks for nothing.
   static constexpr bool valid(int options) { return options != 0 && (options & ~(kStates | WNOWAIT)) == 0; }
 
-  // Whether an exit leaves a zombie to wait for: it does not while SIGCHLD is ignored or has SA_NOCLDWAIT.
-  static bool exits_are_kept();
-
-  // -ESRCH without such a process, -EBUSY if it has a source already, or if SIGCHLD is needed and is not blocked.
+  // -ESRCH without such a process, -EBUSY if it has a source already, if SIGCHLD is needed and is not blocked, or
+  // if the kernel would reap it.
   static int add(Loop& loop, Source** ret, pid_t pid, int options, Callback callback, void* userdata);
   static int add_pidfd(Loop& loop, Source** ret, int pidfd, int options, Callback callback, void* userdata);
 

@@ -201,6 +201,23 @@ TEST_F(ChildSourceTest, a_zombie_that_is_to_stay_is_told_of_in_each_iteration) {
   }
 }
 
+TEST_F(ChildSourceTest, whose_pidfd_it_is_proc_tells_where_the_kernel_does_not) {
+  for (const int error : {0, -ENOTTY, -ESRCH}) {
+    const pid_t pid = ends_with(6);
+    const int pidfd = kernel::pidfd_open(pid);
+    Source* source = nullptr;
+    {
+      test::Faults faults;
+      if (error < 0) faults.fail(Call::kPidfdInfo, error);
+      ASSERT_EQ(ChildSource::add_pidfd(*loop_, &source, pidfd, WEXITED, note, this), 0);
+      EXPECT_TRUE(error == 0 || faults.n(Call::kOpen) == 1);
+    }
+    expect_end(CLD_EXITED, 6);
+    source->unref();
+    EXPECT_EQ(::close(pidfd), 0);
+  }
+}
+
 TEST_F(ChildSourceTest, a_source_of_sigchld_that_is_limited_gets_what_is_read_for_a_child_meanwhile) {
   drop_sigchld();
   const pid_t pid = sleeper();

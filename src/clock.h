@@ -119,6 +119,7 @@ class Clocks {
   size_t index(const Clock& clock) const { return static_cast<size_t>(&clock - all_); }
   Clock& operator[](size_t index) { return all_[index]; }
   Clock& monotonic() { return all_[1]; }
+  Clock& boottime() { return all_[2]; }
   // Makes the timerfd of a clock, once. -EPERM or -EOPNOTSUPP for the ALARM clocks where they are not allowed or not
   // there. With the first one the clocks are in use; before that there is no work for any of them.
   int open(Clock& clock, Poller& poller);

@@ -66,6 +66,7 @@ const Row kCalls[] = {
     {Call::kInotifyAddWatch, {ENOSPC, ENOMEM, EACCES}, kTold},
     {Call::kInotifyAddWatch, {ENOENT}, kToldOther},
     {Call::kInotifyRmWatch, {EINVAL}, kNothing},
+    {Call::kPidfdInfo, {ENOTTY, ESRCH, ENOSYS, EPERM}, kNothing},
     {Call::kPidfdOpen, {EMFILE, ENFILE, ENODEV, ENOMEM}, kTold},
     {Call::kPidfdOpen, {ENOSYS, EPERM, EACCES}, kNothing},
     {Call::kPidfdSendSignal, {EPERM, ESRCH}, kTold},

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -62,6 +63,7 @@ enum class Call : uint8_t {
   kInotifyInit,
   kInotifyAddWatch,
   kInotifyRmWatch,
+  kPidfdInfo,
   kPidfdOpen,
   kPidfdSendSignal,
   kKill,
@@ -249,6 +251,17 @@ inline int inotify_rm_watch(int fd, int wd) {
 
 inline int pidfd_open(pid_t pid) {
   return above_stdio(run(Call::kPidfdOpen, [&] { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)); }));
+}
+
+// The process of a pidfd, as of Linux 6.13.
+inline int pidfd_info(int pidfd) {
+  struct {  // Of <linux/pidfd.h>, which may be older than the kernel.
+    uint64_t mask, cgroup;
+    uint32_t pid, others[11];
+  } info = {};
+  constexpr unsigned long kGetInfo = _IOWR(0xff, 11, decltype(info));
+  const int r = run(Call::kPidfdInfo, [&] { return ::ioctl(pidfd, kGetInfo, &info); });
+  return r < 0 ? r : static_cast<int>(info.pid);
 }
 
 inline int pidfd_send_signal(int pidfd, int sig, const siginfo_t* info, unsigned flags = 0) {

@@ -261,8 +261,13 @@ int Loop::look_at_own_timers(Priority worst) {
     if (n_called < 0) return n_called;
     limit_ended_ = limit_ended_ || n_called > 0;
     state_ = before;
-    // A timer that comes back, and has elapsed, is due in this look: its clock is the one that told.
+    // A timer that comes back, and has elapsed, is due in this look, or, of the real-time clock, in the next.
     (void)clocks_.monotonic().pend_due(monotonic_now(), worst);
+    if (Clock& clock = clocks_.boottime(); clock.has_timers()) {
+      Usec time = 0;
+      time_now(clock.id(), &time);
+      (void)clock.pend_due(time, worst);
+    }
   }
   if (watchdog_.on()) watchdog_.feed(monotonic_now());
   return 0;

@@ -11,6 +11,8 @@
 namespace evenkeel {
 
 int pidfd_get_pid(int pidfd, pid_t* ret) {
+  if (const int pid = kernel::pidfd_info(pidfd); pid > 0) return *ret = pid, 0;
+  // An older kernel, or one that does not say why it can't tell.
   char path[sizeof("/proc/self/fdinfo/") + 3 * sizeof(int)];
   (void)::snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
   const int fd = kernel::open(path, O_RDONLY);

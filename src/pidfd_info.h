@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Which process a pidfd stands for, from /proc/self/fdinfo, the one place where the kernel tells.
+// Which process a pidfd stands for: the kernel tells, and before Linux 6.13 in /proc/self/fdinfo alone.
 #pragma once
 
 #include <sys/types.h>

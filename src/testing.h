@@ -105,6 +105,8 @@ class Faults {
   // The same for calls of any kind but `close`, which fails for nobody.
   void fail_any(int error, int skip) { plan(kAnyCall, error, skip, 1); }
   void fail_none() { times_ = 0; }
+  // The kernel is one that does not tell of pidfds, whatever else fails.
+  void before_linux_6_13() { older_ = true; }
 
   bool injected() const { return n_injected_ > 0; }
   int n_injected() const { return n_injected_; }
@@ -138,7 +140,7 @@ class Faults {
   int count(Call call) {
     ++counts_[static_cast<size_t>(call)];
     const bool meant = call_ == kAnyCall ? call != Call::kClose : call_ == static_cast<int>(call);
-    if (!meant || times_ == 0) return 0;
+    if (!meant || times_ == 0) return older_ && call == Call::kPidfdInfo ? -ENOTTY : 0;
     if (skip_ > 0) {
       --skip_;
       return 0;
@@ -155,6 +157,7 @@ class Faults {
   int error_ = 0;
   int skip_ = 0;
   int times_ = 0;
+  bool older_ = false;
   int n_injected_ = 0;
   Call last_injected_ = Call::kClose;
 };

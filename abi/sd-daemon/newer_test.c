@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
-// What the reference 252 does not have: sd_pid_notifyf_with_fds and sd_pid_notify_barrier (254), and vsock addresses
+// What the oldest reference does not have: sd_pid_notifyf_with_fds and sd_pid_notify_barrier (254), and vsock addresses
 // (253).
 //
 // The idea: the two functions are combinations of older ones, so they must agree with them. Of vsock only that is
 // tested which sends nothing: the address is on the other side of a hypervisor, and tests stay on their machine. The
-// real thing runs where the kernel has the local transport of vsock, on this machine then. Linked to our library only;
-// see daemon_harness.h.
+// real thing runs where the kernel has the local transport of vsock, on this machine then. See
+// daemon_harness.h.
 #include "daemon_harness.h"
 #include "fake_manager.h"
 // It uses what sys/socket.h declares.
 #include <linux/vm_sockets.h>
+
+#pragma weak sd_pid_notify_barrier
 
 static const char* no_text(void) { return NULL; }
 
@@ -96,7 +98,6 @@ static void a_vsock_address_needs_both_numbers_and_no_wildcard(void** state) {
       {":2:1:", -EINVAL},
       {":2:1:1", -EINVAL},
       {":2:1 ", -EINVAL},
-      {":-1:1", -EINVAL},
       {":4294967295:1", -EINVAL},
       {":2:4294967295", -EINVAL},
       {":2:-1", -ERANGE},
@@ -114,6 +115,12 @@ static void a_vsock_address_needs_both_numbers_and_no_wildcard(void** state) {
       expect_case(address, sd_notify(0, "A=1"), kBad[i].result);
       expect_case(address, sd_notify_barrier(1, 0), kBad[i].result);
     }
+}
+
+static void a_vsock_address_without_a_peer_is_einval(void** state) {
+  (void)state;
+  set_variable("NOTIFY_SOCKET", "vsock:-1:1");
+  assert_int_equal(sd_notify(0, "A=1"), differs(kVsockNobody, -ERANGE, -EINVAL));
 }
 
 // What the socket or the connection says comes first, and is what a message without descriptors gets.
@@ -172,10 +179,18 @@ static void a_message_arrives_over_local_vsock(void** state) {
 }
 
 int main(void) {
+  if (!sd_pid_notify_barrier) {
+    printf("skipped: this libsystemd has not all of the functions\n");
+    return 77;
+  }
   const struct CMUnitTest tests[] = {
-      clean_test(a_format_may_come_with_descriptors),    clean_test(a_format_with_descriptors_fails_like_its_parts),
-      clean_test(a_barrier_may_be_on_behalf_of_another), clean_test(a_vsock_address_needs_both_numbers_and_no_wildcard),
-      clean_test(vsock_carries_no_descriptors),          clean_test(a_message_arrives_over_local_vsock),
+      clean_test(a_format_may_come_with_descriptors),
+      clean_test(a_format_with_descriptors_fails_like_its_parts),
+      clean_test(a_barrier_may_be_on_behalf_of_another),
+      clean_test(a_vsock_address_needs_both_numbers_and_no_wildcard),
+      clean_test(a_vsock_address_without_a_peer_is_einval),
+      clean_test(vsock_carries_no_descriptors),
+      clean_test(a_message_arrives_over_local_vsock),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,7 +70,6 @@ EVENKEEL_PUBLIC int sd_event_add_child(sd_event* e, sd_event_source** ret, pid_t
   RETURN_IF_ERROR(find(e, &loop));
   if (pid <= 1 || !ChildSource::valid(options)) return -EINVAL;
   RETURN_IF_ERROR(usable(*loop));
-  if ((options & WEXITED) != 0 && !ChildSource::exits_are_kept()) return -EBUSY;
   return ChildSource::add(*loop, to_source(ret), pid, options, callback_cast<ChildSource::Callback>(callback),
                           userdata);
 }
@@ -83,7 +82,6 @@ EVENKEEL_PUBLIC int sd_event_add_child_pidfd(sd_event* e, sd_event_source** ret,
   if (pidfd < 0) return -EBADF;
   if (!ChildSource::valid(options)) return -EINVAL;
   RETURN_IF_ERROR(usable(*loop));
-  if ((options & WEXITED) != 0 && !ChildSource::exits_are_kept()) return -EBUSY;
   return ChildSource::add_pidfd(*loop, to_source(ret), pidfd, options, callback_cast<ChildSource::Callback>(callback),
                                 userdata);
 }
