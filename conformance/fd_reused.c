@@ -73,6 +73,72 @@ static void a_new_source_is_served_after_the_old_one_is_turned_off(void** state)
   close_pair(&pair);
 }
 
+// Its registration is still that of the file which was closed: whatever has the number now is not the source's.
+static void off_on_and_closed(sd_event* loop, struct Probe* a, int fd) {
+  probe_io(loop, a, fd, EPOLLIN);
+  iterate_until_idle(loop);
+  set_enabled(a, SD_EVENT_OFF);
+  set_enabled(a, SD_EVENT_ON);
+  close(fd);
+}
+
+static void a_new_source_is_served_after_the_old_one_was_off_and_on_before_the_close(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  const int fd = make_eventfd(0);
+  struct Probe a = {.name = "a"}, b = {.name = "b", .act = act_lower}, c = {.name = "c", .act = act_lower};
+  off_on_and_closed(loop, &a, fd);
+  assert_int_equal(make_eventfd(1), fd);
+  probe_io(loop, &b, fd, EPOLLIN);
+  iterate_until_idle(loop);
+  assert_journal("b ");
+  // And by a source that moves there.
+  const int other = make_eventfd(0);
+  probe_io(loop, &c, other, EPOLLIN);
+  set_enabled(&b, SD_EVENT_OFF);
+  set_enabled(&b, SD_EVENT_ON);
+  close(fd);
+  assert_int_equal(make_eventfd(1), fd);
+  assert_result(sd_event_source_set_io_fd(c.source, fd), 0);
+  iterate_until_idle(loop);
+  assert_journal("c ");
+  assert_int_equal(enabled_of(&a), SD_EVENT_ON);
+  for (struct Probe** p = (struct Probe*[]){&a, &b, &c, NULL}; *p; p++) free_probe(*p);
+  sd_event_unref(loop);
+  close(fd);
+  close(other);
+}
+
+static void a_timer_may_get_the_number_that_a_source_was_off_and_on_for(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe a = {.name = "a"}, timer = {.name = "timer"};
+  off_on_and_closed(loop, &a, make_eventfd(0));
+  probe_time(loop, &timer, CLOCK_MONOTONIC, 1);
+  iterate_until_idle(loop);
+  assert_journal("timer ");
+  free_probe(&a);
+  free_probe(&timer);
+  sd_event_unref(loop);
+}
+
+// To be ON again costs no system call, and so the loop can't know that the number became another file's after that, and
+// not while the source was OFF.
+static void a_file_that_nobody_watches_may_call_a_source_that_was_off_and_on(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  const int fd = make_eventfd(0);
+  struct Probe a = {.name = "a", .act = act_lower};
+  off_on_and_closed(loop, &a, fd);
+  assert_int_equal(make_eventfd(1), fd);
+  iterate_until_idle(loop);
+  assert_int_equal(a.calls, differs(kOnThenClosed, 0, 1));
+  journal[0] = 0;
+  free_probe(&a);
+  sd_event_unref(loop);
+  close(fd);
+}
+
 static void a_new_descriptor_with_the_old_ones_number_is_watched(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -240,6 +306,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(a_new_source_is_served_before_and_after_the_old_one_is_freed),
       recorded_test(a_new_source_is_served_after_the_old_one_is_turned_off),
+      recorded_test(a_new_source_is_served_after_the_old_one_was_off_and_on_before_the_close),
+      recorded_test(a_timer_may_get_the_number_that_a_source_was_off_and_on_for),
+      recorded_test(a_file_that_nobody_watches_may_call_a_source_that_was_off_and_on),
       recorded_test(a_new_descriptor_with_the_old_ones_number_is_watched),
       recorded_test(the_file_that_has_the_number_of_a_closed_one_calls_nobody),
       recorded_test(a_new_descriptor_takes_a_source_from_the_old_ones_event),

@@ -81,6 +81,17 @@ int Poller::add(WatchedSource& source, int fd, uint32_t events) {
   return r;
 }
 
+// What is put off is done first only where it is in the way of `add`. Where it is not, the number stands for another
+// file than the one that was registered for a source which has been OFF and ON since: that source would take the new
+// file.
+template <typename Add>
+int Poller::add_or_flush(Add add) {
+  const int r = add();
+  if (r >= 0 || stale_.empty()) return r;
+  flush();
+  return add();
+}
+
 // -ENOENT as well where the number has become that of another source's descriptor.
 int Poller::modify(WatchedSource& source, uint32_t events) {
   return owns(source) ? control(EPOLL_CTL_MOD, source, source.fd_, events) : -ENOENT;
@@ -96,7 +107,7 @@ int Poller::watch(WatchedSource& source, uint32_t events) {
   const uint32_t mask = events | EPOLLERR;
   if (source.registered_ != 0) {
     const bool edge = ((mask | source.registered_) & EPOLLET) != 0;
-    if (source.ListNode<StaleTag>::linked() && !edge) {
+    if (source.ListNode<StaleTag>::linked() && !edge && owns(source)) {
       source.wanted_ = mask;
       return 0;
     }
@@ -111,8 +122,7 @@ int Poller::watch(WatchedSource& source, uint32_t events) {
     source.ListNode<StaleTag>::unlink();
     source.registered_ = 0;
   }
-  flush();
-  const int r = add(source, source.fd_, mask);
+  const int r = add_or_flush([&] { return add(source, source.fd_, mask); });
   if (r >= 0) source.wanted_ = source.registered_ = mask;
   return r;
 }
@@ -134,10 +144,9 @@ int Poller::replace(WatchedSource& source, int fd, uint32_t events) {
   // watched.
   const bool stale = source.ListNode<StaleTag>::linked();
   source.ListNode<StaleTag>::unlink();
-  flush();
   const uint32_t mask = events | EPOLLERR;
   const uint32_t old = source.registration_;
-  const int r = add(source, fd, mask);
+  const int r = add_or_flush([&] { return add(source, fd, mask); });
   if (r < 0) {
     if (stale) stale_.push_back(source);
     return r;
@@ -155,6 +164,10 @@ void Poller::flush_stale() {
       source->registered_ = 0;
       continue;
     }
+    if (!owns(*source)) {  // It was closed, and its number is another's: it hears nothing more.
+      source->registered_ = source->wanted_;
+      continue;
+    }
     int r = modify(*source, source->wanted_);
     if (r == -ENOENT) r = add(*source, source->fd_, source->wanted_);
     source->registered_ = r < 0 ? EventMask() : source->wanted_;
@@ -165,10 +178,10 @@ void Poller::flush_stale() {
 
 int Poller::add_channel(Channel& channel) {
   if (!reserve_slot() || !reserve_owner(channel.fd_)) return -ENOMEM;
-  flush();  // The number may be that of a descriptor which was watched, and is to be removed.
   channel.slot_ = take(reinterpret_cast<uintptr_t>(&channel) | kChannel);
   channel.registration_ = next_registration();
-  const int r = kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, EPOLLIN, handle(channel));
+  const int r =
+      add_or_flush([&] { return kernel::epoll_ctl(epoll_, EPOLL_CTL_ADD, channel.fd_, EPOLLIN, handle(channel)); });
   if (r < 0) {
     release(channel.slot_);
     channel.slot_ = UINT32_MAX;

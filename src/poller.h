@@ -201,6 +201,8 @@ class Poller {
   uint32_t next_registration() { return ++last_registration_ != 0 ? last_registration_ : ++last_registration_; }
 
   int control(int op, WatchedSource& source, int fd, uint32_t events);
+  template <typename Add>
+  int add_or_flush(Add add);
   int add(WatchedSource& source, int fd, uint32_t events);
   int modify(WatchedSource& source, uint32_t events);
   void remove(int fd, uint32_t registration);
