@@ -208,6 +208,30 @@ static void a_post_source_is_not_starved_by_a_defer_source_of_equal_priority(voi
   sd_event_unref(loop);
 }
 
+static void a_post_source_that_an_exit_callback_adds_or_enables_is_said_to_be_pending(void** state) {
+  (void)state;
+  void (*const acts[])(struct Probe*) = {act_add_post, act_enable_post, act_toggle_post};
+  for (size_t i = 0; i < lengthof(acts); i++) {
+    sd_event* loop = make_loop();
+    struct Probe post = {.name = "post"}, last = {.name = "last", .act = acts[i], .other = &post},
+                 more = {.name = "more"};
+    if (acts[i] != act_add_post) probe_post(loop, &post);
+    if (acts[i] == act_enable_post) set_enabled(&post, SD_EVENT_OFF);
+    probe_exit(loop, &last);
+    probe_exit(loop, &more);
+    set_priority(&last, -1);
+    assert_result(sd_event_exit(loop, 0), 0);
+    assert_result(iterate(loop), 1);
+    assert_int_equal(is_pending(&post), differs(kPostOfCallback, 0, 1));
+    assert_result(iterate(loop), 1);
+    assert_journal("last more ");
+    free_probe(&last);
+    free_probe(&more);
+    free_probe(&post);
+    sd_event_unref(loop);
+  }
+}
+
 static void an_exit_source_does_not_run_post_sources(void** state) {
   (void)state;
   sd_event* loop = make_loop();
@@ -233,6 +257,7 @@ int main(void) {
       recorded_test(off_takes_a_post_source_back),
       recorded_test(a_post_source_that_a_callback_adds_or_enables_runs_after_that_very_dispatch),
       recorded_test(a_post_source_is_not_starved_by_a_defer_source_of_equal_priority),
+      recorded_test(a_post_source_that_an_exit_callback_adds_or_enables_is_said_to_be_pending),
       recorded_test(an_exit_source_does_not_run_post_sources),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,6 +377,7 @@ int Loop::dispatch_exit() {
   if (source.enabled_ == Enabled::kOneshot) (void)source.set_enabled(Enabled::kOff);
   pend_posts();  // Nothing will dispatch them any more, but they are said to be pending.
   const int r = call(source, [&] { return source.fire(); });
+  if (r >= 0) pend_posts();
   state_ = State::kInitial;
   return r < 0 ? r : 1;
 }
