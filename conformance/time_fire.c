@@ -235,9 +235,27 @@ static void a_timer_at_the_end_of_time_lets_the_loop_sleep(void** state) {
   }
 }
 
+static void a_timer_that_moves_to_the_end_of_time_lets_the_loop_sleep(void** state) {
+  (void)state;
+  sd_event* loop = make_loop();
+  struct Probe last = {.name = "last"};
+  probe_time(loop, &last, CLOCK_MONOTONIC, INT64_MAX);
+  assert_result(iterate(loop), 0);
+  assert_result(sd_event_source_set_time_accuracy(last.source, 1000), 0);
+  assert_result(sd_event_source_set_time(last.source, UINT64_MAX - 2), 0);
+  assert_result(iterate(loop), differs(kEndOfTime, -EINVAL, 0));
+  assert_result(iterate(loop), 0);
+  assert_result(sd_event_source_set_time(last.source, 1), 0);
+  assert_result(iterate(loop), 1);
+  assert_journal("last ");
+  free_probe(&last);
+  sd_event_unref(loop);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       recorded_test(a_timer_at_the_end_of_time_lets_the_loop_sleep),
+      recorded_test(a_timer_that_moves_to_the_end_of_time_lets_the_loop_sleep),
       recorded_test(timers_on_all_clocks_fire_with_their_time_and_never_early),
       recorded_test(a_time_in_the_past_fires_at_once_and_0_is_one),
       recorded_test(an_elapsed_timer_that_stays_on_fires_in_each_iteration),
