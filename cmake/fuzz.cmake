@@ -28,12 +28,24 @@ if(SYSTEMD_FOUND AND EVENKEEL_PLAIN_BUILD)
   target_link_libraries(fuzz-faulty PRIVATE evenkeel_options ${CMAKE_DL_LIBS})
 
   set(fuzz $<TARGET_FILE:fuzz-programs> $<TARGET_FILE:fuzz-serve>)
-  add_test(NAME "fuzz:seeds" COMMAND ${fuzz} $<TARGET_FILE:evenkeel> --seeds 1-4000 --jobs 6)
+  add_test(NAME "fuzz:seeds" COMMAND ${fuzz} $<TARGET_FILE:evenkeel> --seeds 1-1500 --jobs 6)
   add_test(NAME "fuzz:finds_a_fault" COMMAND ${fuzz_dir}/finds_a_fault_test.sh ${fuzz} $<TARGET_FILE:fuzz-faulty>)
   add_test(NAME "fuzz:printed" COMMAND ${fuzz_dir}/printed_test.sh ${fuzz} $<TARGET_FILE:evenkeel>)
   set_tests_properties("fuzz:seeds" "fuzz:finds_a_fault" "fuzz:printed" PROPERTIES
     LABELS fuzz SKIP_RETURN_CODE 77)
   set_tests_properties("fuzz:seeds" PROPERTIES PROCESSORS 2)
+
+  # What tools/reference has unpacked by the time of this configuration.
+  file(GLOB versions CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/build/reference/*/version)
+  foreach(version IN LISTS versions)
+    get_filename_component(tree ${version} DIRECTORY)
+    get_filename_component(suite ${tree} NAME)
+    file(STRINGS ${version} release LIMIT_COUNT 1 REGEX "^[0-9]+")
+    string(REGEX MATCH "^[0-9]+" release "${release}")
+    add_test(NAME "fuzz:seeds:${suite}" COMMAND ${fuzz} $<TARGET_FILE:evenkeel> --release ${release} --run ${tree}/run
+      --seeds 1501-2500 --jobs 6)
+    set_tests_properties("fuzz:seeds:${suite}" PROPERTIES LABELS fuzz PROCESSORS 2)
+  endforeach()
 endif()
 
 if(EVENKEEL_FUZZERS)

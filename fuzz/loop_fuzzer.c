@@ -62,9 +62,10 @@ static void forget_everything(void) {
   memset(signals_unseen, 0, sizeof(signals_unseen));
   memset(signal_waves, 0, sizeof(signal_waves));
   memset(n_destroyed_late, 0, sizeof(n_destroyed_late));
+  memset(n_destroyed, 0, sizeof(n_destroyed));
   n_children = n_callbacks = n_expired = n_files = n_files_made = inside = callback_result = kinds_of_children =
       signal_value = 0;
-  ended = partly_run = ran_to_end = signal_exit = hung_up = uses_prepare = uses_expire = false;
+  ended = partly_run = ran_to_end = signal_exit = hung_up = uses_prepare = uses_expire = uses_time = false;
   context_now = kNowhere;
   loop = NULL;
   asker = NULL;

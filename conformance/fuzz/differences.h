@@ -50,7 +50,7 @@
     "they leak their signalfd for SIGCHLD if sources for WSTOPPED and for WEXITED alone were in one loop")             \
   X(DestroyOrder, kFreedByLoop, "252 257 262",                                                                         \
     "in which order a loop that goes frees the sources that it owns is nobody's promise; we begin with the oldest")    \
-  X(SignalBesideChild, kForkedSignalfd, "252",                                                                         \
+  X(SignalBesideChild, kForkedSignalfd, "252 257 262",                                                                 \
     "they abort upon a signal whose source is OFF or freed where a child source is: a program has one kind of them")   \
   X(ExitInPrepare, kExitInPrepare, "252 257 262",                                                                      \
     "prepare() says 0 when a prepare callback asked for the exit: who sleeps on the descriptor then sleeps on")        \
@@ -72,10 +72,15 @@
     "wait() fails for ever when a limit ends and the source's descriptor is another one's; we turn it off")            \
   X(LimitedEdge, kAskedBefore, "252 257 262",                                                                          \
     "who comes back is registered anew, which is an edge; it is dispatched for it or not, as the loop asks or not")    \
-  X(LimitedOff, kLimitedOff, "252 257 262",                                                                            \
+  X(LimitedOff, kLimitedOff, "252 257",                                                                                \
     "when the rate limit of a source that is OFF ends, they find out at some later iteration")                         \
+  X(LimitedOffElsewhere, kLimitedOffElsewhere, "262", "the same, where there are timers on several clocks")            \
   X(RelativeNever, kRelativeNever, "252 257 262",                                                                      \
-    "add_time_relative(UINT64_MAX) is -EOVERFLOW with them, and means never with us")
+    "add_time_relative(UINT64_MAX) is -EOVERFLOW with them, and means never with us")                                  \
+  X(EndOfTime, kEndOfTime, "252 257 262",                                                                              \
+    "prepare() fails for a timer that moves to where time and accuracy reach the end of time")                         \
+  X(PendingPolled, kAskedBefore, "252 257 262",                                                                        \
+    "whether what is pending, and known, wakes who polls the descriptor depends on what was told to the kernel")
 
 enum Avoided {
 #define X(name, row, releases, reason) kAvoid##name,

@@ -147,6 +147,31 @@ int trace(const Options& options, uint64_t seed) {
   return 0;
 }
 
+// A row of the fuzzer's belongs to one of the table that names each of its releases.
+const char* releases_of(const std::string& row) {
+#define X(name, releases) \
+  if (row == #name) return releases;
+  DIFFERENCES(X)
+#undef X
+  return "";
+}
+
+bool all_in_the_table() {
+  bool all = true;
+  const auto check = [&](const char* name, const std::string& releases, const std::string& known) {
+    for (const unsigned release : kReleases) {
+      const std::string number = std::to_string(release);
+      if (releases.find(number) == std::string::npos || known.find(number) != std::string::npos) continue;
+      std::fprintf(stderr, "fuzz: %s: conformance/differences.tsv does not say so of %u\n", name, release);
+      all = false;
+    }
+  };
+#define X(name, row, releases, reason) check(#name, releases, releases_of(#row));
+  FUZZ_DIFFERENCES(X)
+#undef X
+  return all;
+}
+
 int list_differences() {
   // The row is an enumerator, so that one which is not in the table does not compile.
 #define X(name, row, releases, reason) \
@@ -159,7 +184,7 @@ int list_differences() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return 2;
+  if (argc < 3 || !all_in_the_table()) return 2;
   Options options;
   options.serve = argv[1];
   options.ours = argv[2];

@@ -77,6 +77,7 @@ constexpr Target kTargets[] = {
     {kOperation_set_time_near, kOperation_add_time, 0, 1},
     {kOperation_set_ratelimit_near, kOperation_set_ratelimit_expire, 0, 1},
     {kOperation_set_ratelimit_expire, kOperation_add_io, 0, 1},
+    {kOperation_set_destroy, kOperation_unref, 0, 1},
 };
 
 class Generator {
@@ -196,8 +197,9 @@ class Generator {
   }
 
   void draw_inside() {
-    const unsigned kind = random_.below(8);
-    const unsigned context = kind < 6 || (program_.modes & kTies) ? kDispatched : kind == 6 ? kPrepared : kExpired;
+    static constexpr unsigned kOthers[] = {kPrepared, kExpired, kDestroyed};
+    const unsigned kind = random_.below(9);
+    const unsigned context = kind < 6 || (program_.modes & kTies) ? unsigned{kDispatched} : kOthers[kind - 6];
     const unsigned slot = random_.below(kSlots);
     const unsigned call = 1 + random_.below(4);
     const unsigned n = 1 + random_.below(3);
@@ -217,7 +219,8 @@ std::string call_of(const Operation& o) {
 }
 
 const char* name_of(unsigned context) {
-  return context == kDispatched ? "kDispatched" : context == kPrepared ? "kPrepared" : "kExpired";
+  static constexpr const char* kNames[] = {"kNowhere", "kDispatched", "kPrepared", "kExpired", "kDestroyed"};
+  return kNames[context];
 }
 
 std::string modes_of(const Program& program) {

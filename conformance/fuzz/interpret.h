@@ -20,6 +20,7 @@ static const struct Program* program_now;
 
 static void interpret(const struct Operation* operation) {
   const uint8_t* a = operation->args;
+  if (forked) return;
   switch (operation->name) {
 #define X(name, weight, where, modes, count, ...) \
   case kOperation_##name:                         \

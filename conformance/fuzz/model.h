@@ -140,7 +140,7 @@ static void check_slot(int i) {
   sd_event_source_get_enabled(s->source, &enabled);
   sd_event_source_get_priority(s->source, &priority);
   if (enabled != s->enabled) wrong("%d is %d, not %d", i, enabled, s->enabled);
-  if (priority != s->priority) wrong("%d has priority %d, not %d", i, (int)priority, (int)s->priority);
+  if (priority != s->priority) wrong("%d has priority %lld, not %lld", i, (long long)priority, (long long)s->priority);
   if (s->kind == kExit && s->enabled && finished()) wrong("%d is an exit source, and was not called", i);
   if (s->kind == kExit || model_exiting()) return;
   if (pending > 0 && !s->enabled && s->kind != kDefer) wrong("%d is OFF and pending", i);

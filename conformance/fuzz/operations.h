@@ -20,7 +20,7 @@ enum {
   kChannels = 6,
   kSignals = 6,
   kEvents = 9,
-  kTimes = 6,
+  kTimes = 10,
   kMostOperations = 400,
   kMostArguments = 4,
 };
@@ -40,14 +40,14 @@ enum { kSlowShift = 8, kSlowest = 5 };
 
 enum Where { kOutside = 1, kInside = 2, kAnywhere = 3 };
 
-enum Context { kNowhere, kDispatched, kPrepared, kExpired, kContexts };
+enum Context { kNowhere, kDispatched, kPrepared, kExpired, kDestroyed, kContexts };
 
 #define SL kStrict | kLazy
 #define ALL kStrict | kLazy | kTies
 #define FUZZ_OPERATIONS(X)                                                  \
   X(add_io, 30, kAnywhere, ALL, 4, kSlots, kChannels * 2, kEvents, 3)       \
   X(add_time, 20, kAnywhere, ALL, 3, kSlots, 4, kTimes, 0)                  \
-  X(add_time_relative, 4, kAnywhere, SL, 2, kSlots, 3, 0, 0)                \
+  X(add_time_relative, 4, kAnywhere, SL, 2, kSlots, 5, 0, 0)                \
   X(add_signal, 14, kAnywhere, ALL, 3, kSlots, kSignals, 3, 0)              \
   X(add_child, 10, kAnywhere, ALL, 3, kSlots, 4, 2, 0)                      \
   X(add_inotify, 12, kAnywhere, ALL, 3, kSlots, 3, 3, 0)                    \
@@ -55,7 +55,7 @@ enum Context { kNowhere, kDispatched, kPrepared, kExpired, kContexts };
   X(add_post, 10, kAnywhere, ALL, 2, kSlots, 4, 0, 0)                       \
   X(add_exit, 8, kAnywhere, SL, 2, kSlots, 4, 0, 0)                         \
   X(set_enabled, 40, kAnywhere, ALL, 2, kSlots, 4, 0, 0)                    \
-  X(set_priority, 16, kAnywhere, SL, 2, kSlots, 3, 0, 0)                    \
+  X(set_priority, 16, kAnywhere, SL, 2, kSlots, 5, 0, 0)                    \
   X(set_prepare, 8, kAnywhere, SL, 2, kSlots, 2, 0, 0)                      \
   X(set_description, 4, kAnywhere, SL, 2, kSlots, 4, 0, 0)                  \
   X(set_floating, 8, kAnywhere, SL, 2, kSlots, 2, 0, 0)                     \
@@ -69,12 +69,12 @@ enum Context { kNowhere, kDispatched, kPrepared, kExpired, kContexts };
   X(set_io_fd, 12, kAnywhere, kStrict, 2, kSlots, kChannels * 2, 0, 0)      \
   X(set_io_fd_owned, 6, kAnywhere, kStrict, 2, kSlots, kChannels * 2, 0, 0) \
   X(set_time, 16, kAnywhere, ALL, 2, kSlots, kTimes, 0, 0)                  \
-  X(set_time_relative, 4, kAnywhere, SL, 2, kSlots, 4, 0, 0)                \
-  X(set_time_accuracy, 4, kAnywhere, SL, 2, kSlots, 4, 0, 0)                \
+  X(set_time_relative, 4, kAnywhere, SL, 2, kSlots, 6, 0, 0)                \
+  X(set_time_accuracy, 4, kAnywhere, SL, 2, kSlots, 7, 0, 0)                \
   X(set_time_near, 10, kAnywhere, SL | kTimed, 1, kSlots, 0, 0, 0)          \
   X(set_process_own, 4, kAnywhere, SL, 2, kSlots, 2, 0, 0)                  \
   X(send_child_signal, 4, kAnywhere, SL, 2, kSlots, 3, 0, 0)                \
-  X(set_ratelimit, 10, kAnywhere, SL, 2, kSlots, 4, 0, 0)                   \
+  X(set_ratelimit, 10, kAnywhere, SL, 2, kSlots, 6, 0, 0)                   \
   X(set_ratelimit_near, 14, kAnywhere, SL | kTimed, 2, kSlots, 2, 0, 0)     \
   X(set_ratelimit_expire, 6, kAnywhere, SL, 2, kSlots, 2, 0, 0)             \
   X(feed, 100, kAnywhere, ALL, 1, kChannels, 0, 0, 0)                       \
@@ -101,7 +101,14 @@ enum Context { kNowhere, kDispatched, kPrepared, kExpired, kContexts };
   X(set_watchdog, 2, kAnywhere, SL, 1, 2, 0, 0, 0)                          \
   X(ref_unref_loop, 2, kAnywhere, SL, 0, 0, 0, 0, 0)                        \
   X(drop_loop, 1, kAnywhere, SL, 0, 0, 0, 0, 0)                             \
-  X(fail, 40, kInside, ALL, 0, 0, 0, 0, 0)
+  X(fail, 40, kInside, ALL, 0, 0, 0, 0, 0)                                  \
+  X(poll_naively, 8, kOutside, kStrict, 0, 0, 0, 0, 0)                      \
+  X(fork_and_return, 6, kInside, SL, 0, 0, 0, 0, 0)                         \
+  X(use_thread, 3, kAnywhere, SL, 1, 4, 0, 0, 0)                            \
+  X(add_inner, 12, kOutside, SL, 2, kSlots, 4, 0, 0)                        \
+  X(inner_feed, 24, kAnywhere, SL, 1, 2, 0, 0, 0)                           \
+  X(inner_enable, 12, kAnywhere, kStrict, 2, 3, 3, 0, 0)                    \
+  X(inner_run, 8, kAnywhere, kStrict, 0, 0, 0, 0, 0)
 
 enum OperationName {
 #define X(name, ...) kOperation_##name,

@@ -14,7 +14,7 @@
 #ifndef EVENKEEL_FUZZ_RUNTIME_H
 #define EVENKEEL_FUZZ_RUNTIME_H
 
-#include "setters.h"
+#include "others.h"
 
 static sd_event_source* asker;  // Never on; good for asking.
 static int fds_before;
@@ -54,15 +54,14 @@ static bool any_unwanted(void) {
   return false;
 }
 
-// Whether the callback for the end of a rate limit has an iteration of its own: `run` says 1 then, and 0 with 252.
-static bool limit_ends_by_itself(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version"); }
-
 // An iteration in which a rate limit was over, with a callback: goes on to where the source is pending, at any rate.
 static bool settle_expired(int before) {
   if (n_expired == before || ended || !avoided(kAvoidLimitedExpire)) return false;
-  if (limit_ends_by_itself() && !exits() && sd_event_get_state(loop) == SD_EVENT_PENDING) (void)sd_event_dispatch(loop);
+  // With ours the callback for the end of a limit has an iteration of its own: `run` says 1 then, and 0 with 252.
+  if (on_ours() && !exits() && sd_event_get_state(loop) == SD_EVENT_PENDING) (void)back(sd_event_dispatch(loop));
   model_looks(SD_EVENT_INITIAL, true);
-  if (sd_event_get_state(loop) == SD_EVENT_INITIAL && sd_event_prepare(loop) == 0) (void)sd_event_wait(loop, 0);
+  if (sd_event_get_state(loop) == SD_EVENT_INITIAL && back(sd_event_prepare(loop)) == 0)
+    (void)back(sd_event_wait(loop, 0));
   look();
   trace_state();
   return true;
@@ -76,12 +75,12 @@ static void prepare(void) {
   const bool limited = (any_limited() || any_unwanted()) && avoided(kAvoidBufferedPrepare);
   const int before = n_expired;
   model_looks(SD_EVENT_INITIAL, true);
-  const int r = sd_event_prepare(loop);
+  const int r = back(sd_event_prepare(loop));
   if (ended) return;
   // Where only the result of this call may differ, the state at the end of `wait` tells enough.
   const bool other = limited || (!exited && exits() && avoided(kAvoidExitInPrepare));
   if (other && r >= 0) {
-    if (r == 0) (void)sd_event_wait(loop, 0);
+    if (r == 0) (void)back(sd_event_wait(loop, 0));
     if (settle_expired(before)) return;
     if (r > 0) look();
     trace_state();
@@ -97,7 +96,7 @@ static void wait_0(void) {
   trace("wait\n");
   const int before = n_expired;
   model_looks(SD_EVENT_ARMED, false);
-  const int r = sd_event_wait(loop, 0);
+  const int r = back(sd_event_wait(loop, 0));
   if (settle_expired(before)) return;
   trace("  waited: %s\n", error_name(r));
   trace_state();
@@ -106,7 +105,7 @@ static void wait_0(void) {
 static void dispatch(void) {
   if (ended) return;
   trace("dispatch\n");
-  const int r = sd_event_dispatch(loop);
+  const int r = back(sd_event_dispatch(loop));
   trace("  dispatched: %s\n", error_name(r));
   trace_state();
 }
@@ -119,6 +118,19 @@ static void step(void) {
   if (!ended && sd_event_get_state(loop) == SD_EVENT_PENDING) dispatch();
 }
 
+// As a program does that knows nothing of `prepare`. Who has timers has to call that, or they are not armed.
+static void poll_naively(void) {
+  if (ended || sd_event_get_state(loop) != SD_EVENT_INITIAL) return;
+  if (uses_time) return;
+  for (int i = 0; i < kSlots; i++)
+    if (limited(i)) return;
+  for (int i = 0; i < kSlots; i++) {
+    const bool once = (is(i, kIo) || is(i, kChild)) && slots[i].enabled == SD_EVENT_ONESHOT;
+    if ((once || (is(i, kInotify) && slots[i].untold > 0)) && avoided(kAvoidPendingPolled)) return;
+  }
+  trace("poll_naively: %d\n", readable(sd_event_get_fd(loop)));
+}
+
 static void poll_fd(void) {
   if (ended || sd_event_get_state(loop) != SD_EVENT_ARMED) return;
   trace("poll_fd: %d\n", readable(sd_event_get_fd(loop)));
@@ -128,11 +140,11 @@ static void poll_fd(void) {
 static int run_once(void) {
   const int before = n_expired;
   model_looks(SD_EVENT_INITIAL, true);
-  const int r = sd_event_run(loop, 0);
+  const int r = back(sd_event_run(loop, 0));
   if (ended || r < 0 || n_expired == before || exits()) return r;
-  if (!kept_clear(kAvoidLimitedExpire) || r != limit_ends_by_itself()) return r;
+  if (!kept_clear(kAvoidLimitedExpire) || r != on_ours()) return r;
   model_looks(SD_EVENT_INITIAL, true);
-  return sd_event_run(loop, 0);
+  return back(sd_event_run(loop, 0));
 }
 
 static void run(void) {
@@ -185,7 +197,7 @@ static void run_to_end(void) {
   ran_to_end = true;
   exit_loop(7);
   trace("loop\n");
-  const int r = sd_event_loop(loop);
+  const int r = back(sd_event_loop(loop));
   trace("  looped: %s\n", error_name(r));
 }
 
@@ -244,6 +256,7 @@ static void after_operation(void) {
 
 #define DO(operation)  \
   do {                 \
+    if (forked) break; \
     operation;         \
     after_operation(); \
   } while (0)
@@ -277,6 +290,7 @@ static void end(void) {
   }
   ended = loop == NULL;
   drop_loop();
+  close_inner();
   n_fds_left = count_fds() - fds_before;
   if (kinds_of_children != 3 || !avoided(kAvoidStoppedFds)) trace("end: fds %+d\n", n_fds_left);
   for (int i = 0; i < kSlots; i++)

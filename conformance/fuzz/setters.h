@@ -15,6 +15,12 @@ static void report(const char* what, int slot, int result) { trace("%s %d: %s\n"
 // Changes of a source that comes back during the program, which would come back without being pending.
 static bool comes_back(int slot) { return slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedReturn); }
 
+// Whether it would be OFF when its rate limit ends.
+static bool off_at_the_end(int slot) {
+  if (!slots[slot].limit_near || !limited(slot)) return false;
+  return avoided(kAvoidLimitedOff) || avoided(kAvoidLimitedOffElsewhere);
+}
+
 // Sources that must keep what was read for them, most of them in lazy programs.
 static bool keeps_its_events(int slot) {
   if (is(slot, kChild) && (kinds_of_children & 2)) return avoided(kAvoidStoppedOff);
@@ -35,7 +41,7 @@ static void set_enabled(int slot, int mode) {
   const int before = s->enabled;
   if (ties() && (s->kind == kDefer || s->kind == kTime) && value == SD_EVENT_ON) value = SD_EVENT_ONESHOT;
   if ((value == SD_EVENT_OFF || (value == SD_EVENT_ONESHOT && s->kind != kChild)) && keeps_its_events(slot)) return;
-  if (value == SD_EVENT_OFF && s->limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
+  if (value == SD_EVENT_OFF && off_at_the_end(slot)) return;
   if (s->kind == kPost && inside && before == SD_EVENT_OFF && value && avoided(kAvoidPostInCallback)) return;
   if (s->kind == kChild && (value == SD_EVENT_ON || (value && s->process_reaped)) && avoided(kAvoidChildGone)) return;
   if (s->kind == kIo && value == SD_EVENT_ON && (s->from_off || s->limit_near) && before == SD_EVENT_ONESHOT &&
@@ -60,9 +66,10 @@ static void set_enabled(int slot, int mode) {
 static void set_priority(int slot, int k) {
   if (!usable(slot)) return;
   if (slots[slot].kind == kSignal && signals_unseen[slots[slot].which] > 0 && avoided(kAvoidSignalMoved)) return;
-  static const int64_t shift[] = {0, -1000, 1000};
-  const int r = sd_event_source_set_priority(slots[slot].source, priority_of(slot) + shift[k]);
-  if (r >= 0) slots[slot].priority = priority_of(slot) + shift[k];
+  const int64_t own = priority_of(slot);
+  const int64_t priorities[] = {own, own - 1000, own + 1000, INT64_MIN + own, INT64_MAX - own};
+  const int r = sd_event_source_set_priority(slots[slot].source, priorities[k]);
+  if (r >= 0) slots[slot].priority = priorities[k];
   report("priority", slot, r);
 }
 
@@ -116,7 +123,7 @@ static void give_up(int slot, sd_event_source* (*how)(sd_event_source*), const c
 static void unref(int slot) { give_up(slot, sd_event_source_unref, "unref"); }
 
 static void disable_unref(int slot) {
-  if (usable(slot) && slots[slot].limit_near && limited(slot) && avoided(kAvoidLimitedOff)) return;
+  if (usable(slot) && off_at_the_end(slot)) return;
   give_up(slot, sd_event_source_disable_unref, "disable_unref");
 }
 
@@ -208,20 +215,28 @@ static void set_io_fd_owned(int slot, int end) { move_io(slot, end, is(slot, kIo
 
 static void set_time(int slot, int time) {
   if (!usable(slot) || partly_run || comes_back(slot) || too_late()) return;
+  uint64_t accuracy = 0;
+  if (sd_event_source_get_time_accuracy(slots[slot].source, &accuracy) >= 0 &&
+      at_the_end_of_time(kTimeValues[time], accuracy))
+    return;
   slots[slot].wave = wave;
   report("set time", slot, sd_event_source_set_time(slots[slot].source, kTimeValues[time]));
 }
 
 static void set_time_relative(int slot, int span) {
-  static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u, UINT64_MAX - 1};
+  static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u, UINT64_MAX - 1, UINT64_MAX - 2, INT64_MAX};
   if (usable(slot) && !comes_back(slot) && !too_late())
     report("set relative", slot, sd_event_source_set_time_relative(slots[slot].source, spans[span]));
 }
 
 static void set_time_accuracy(int slot, int which) {
-  static const uint64_t values[] = {1, 0, 1000, UINT64_MAX};
-  if (usable(slot) && !comes_back(slot))
-    report("accuracy", slot, sd_event_source_set_time_accuracy(slots[slot].source, values[which]));
+  static const uint64_t values[] = {1, 0, 1000, UINT64_MAX, UINT64_MAX - 1, INT64_MAX, (uint64_t)INT64_MAX + 1};
+  uint64_t usec = 0;
+  if (!usable(slot) || comes_back(slot)) return;
+  if (sd_event_source_get_time(slots[slot].source, &usec) >= 0 &&
+      at_the_end_of_time(usec, values[which] ? values[which] : 250000))
+    return;
+  report("accuracy", slot, sd_event_source_set_time_accuracy(slots[slot].source, values[which]));
 }
 
 // Far enough away to be in the future for what follows at once; `nap` sleeps until it is past.
@@ -294,13 +309,21 @@ static void limit(int slot, uint64_t interval, unsigned burst) {
   if (slots[slot].kind == kSignal && lost && avoided(kAvoidSignalExpire)) return;
   note_oneshot(slot);
   slots[slot].limit_near = comes_to_an_end;
+  uses_time = uses_time || comes_to_an_end;
   const int r = sd_event_source_set_ratelimit(slots[slot].source, interval, burst);
   if (r >= 0) slots[slot].far_burst = interval > near_usec() ? burst : 0;
   if (r >= 0) slots[slot].n_limited = 0;
   report("limit", slot, r);
 }
 
-static void set_ratelimit(int slot, int which) { limit(slot, which < 3 ? 3600000000u : 0, (unsigned)which + 1); }
+static void set_ratelimit(int slot, int which) {
+  static const struct {
+    uint64_t interval;
+    unsigned burst;
+  } limits[] = {{3600000000u, 1}, {3600000000u, 2}, {3600000000u, 3},
+                {0, 4},           {UINT64_MAX, 1},  {UINT64_MAX - 1, UINT_MAX}};
+  limit(slot, limits[which].interval, limits[which].burst);
+}
 static void set_ratelimit_near(int slot, int which) { limit(slot, near_usec(), (unsigned)which + 1); }
 
 static void set_ratelimit_expire(int slot, int on) {

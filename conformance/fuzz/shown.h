@@ -23,7 +23,7 @@ static void show_slot(int i) {
     int64_t priority = 0;
     const int a = sd_event_source_get_enabled(s->source, &enabled);
     sd_event_source_get_priority(s->source, &priority);
-    int n = snprintf(now, sizeof(now), "enabled %s/%d priority %d%s%s%s", error_name(a), enabled, (int)priority,
+    int n = snprintf(now, sizeof(now), "enabled %s/%d priority %lld%s%s%s", error_name(a), enabled, (long long)priority,
                      sd_event_source_get_floating(s->source) > 0 ? " floating" : "",
                      sd_event_source_get_exit_on_failure(s->source) > 0 ? " failure=exit" : "",
                      s->limited ? " limited" : "");

@@ -56,9 +56,11 @@ static int n_callbacks;
 static int n_expired;
 static bool uses_prepare;  // These two exclude each other, for kAvoidLimitedExpire.
 static bool uses_expire;
+static bool uses_time;
 static bool signal_exit;              // Its sources have priority 0.
 static int n_destroyed_late[kSlots];  // When the loop was not ours any more.
-static int kinds_of_children;         // 1: WEXITED alone. 2: WSTOPPED, too.
+static unsigned n_destroyed[kSlots];
+static int kinds_of_children;  // 1: WEXITED alone. 2: WSTOPPED, too.
 
 // The operations of the program that stand in a callback.
 static void run_inside(enum Context context, int slot, unsigned call);
@@ -69,6 +71,7 @@ static void model_called(enum Context context, enum SlotKind kind);
 static void model_revents(int slot, uint32_t revents);
 
 static void show(void);
+static void inner_run(void);  // Of others.h.
 
 static bool full(int slot) { return slots[slot].kind != kNone; }
 static bool usable(int slot) { return slots[slot].source && !ended; }
@@ -152,9 +155,18 @@ static int on_expire(sd_event_source* s, void* slot) {
   n_expired++;
   return called(kExpired, s, (intptr_t)slot, "expire");
 }
-static void on_destroy(void* slot) {
-  if (ended) n_destroyed_late[(intptr_t)slot]++;  // kAvoidDestroyOrder
-  if (!ended) trace("destroyed %d\n", (int)(intptr_t)slot);
+static void on_destroy(void* number) {
+  const int slot = (int)(intptr_t)number;
+  if (ended) n_destroyed_late[slot]++;  // kAvoidDestroyOrder
+  if (ended) return;
+  trace("destroyed %d\n", slot);
+  const enum Context outer_context = context_now;
+  context_now = kDestroyed;
+  inside++;
+  run_inside(kDestroyed, slot, ++n_destroyed[slot]);
+  inside--;
+  context_now = outer_context;
+  if (forked) _exit(0);
 }
 
 // Whether a library may tell of less than there is (kAvoidOneshotFromOff), or knows more as it looked once more
@@ -176,6 +188,7 @@ static int on_io(sd_event_source* s, int fd, uint32_t revents, void* slot) {
   const char* which = known ? "" : own->fd_owned ? " owned" : " OTHER";
   if (tells_the_first_only(own)) revents = 0;
   (void)snprintf(what, sizeof(what), "io %d%s revents %x", own->which, which, revents);
+  if (own->which == 2 * kChannels) inner_run();
   if (own->greed > 0 && (revents & EPOLLIN)) empty_channel(own->which / 2, own->greed > 1);
   return called(kDispatched, s, (intptr_t)slot, what);
 }
@@ -230,13 +243,15 @@ static const uint32_t kEventMasks[kEvents] = {EPOLLIN,
                                               0,
                                               EPOLLIN | EPOLLRDHUP,
                                               EPOLLIN | EPOLLONESHOT};
-static const uint64_t kTimeValues[kTimes] = {1, 2, 0, UINT64_MAX, 1, 5};
+static const uint64_t kTimeValues[kTimes] = {
+    1, 2, 0, UINT64_MAX, 1, 5, UINT64_MAX - 1, UINT64_MAX - 2, INT64_MAX, (uint64_t)INT64_MAX + 1};
 
 // Whether something may be added to the slot.
 static bool begin_add(int slot, enum SlotKind kind) {
   const bool is_static = kind == kDefer || kind == kPost || kind == kExit;
   if (ended || full(slot) || (!is_static && too_late())) return false;
   const bool once = kind == kTime || kind == kChild || kind == kDefer || kind == kExit;
+  uses_time = uses_time || kind == kTime;
   slots[slot] = (struct Slot){
       .kind = kind, .enabled = once ? SD_EVENT_ONESHOT : SD_EVENT_ON, .which = -1, .wave = wave, .owned = true};
   return true;
@@ -257,6 +272,13 @@ static void end_add(int slot, const char* what, int result) {
 static void* userdata(int slot) { return (void*)(intptr_t)slot; }
 
 static bool limited(int slot) { return usable(slot) && slots[slot].limited; }
+
+// Whether some source would be told of less, or more, than with the other.
+static bool oneshot_gathers(void) {
+  for (int i = 0; i < kSlots; i++)
+    if (is(i, kIo) && slots[i].enabled == SD_EVENT_ONESHOT) return avoided(kAvoidOneshotGathers);
+  return false;
+}
 
 // Whether the end is that of another source, and one of the two is offline for its rate limit.
 static bool contested(int slot, int end) {
@@ -283,15 +305,20 @@ static void add_io(int slot, int end, int events, int greed) {
           sd_event_add_io(loop, &slots[slot].source, channel_fd(end), kEventMasks[events], on_io, userdata(slot)));
 }
 
+// Whether it is never, or cannot be told from that.
+static bool at_the_end_of_time(uint64_t usec, uint64_t accuracy) {
+  return usec != UINT64_MAX && usec >= UINT64_MAX - accuracy && avoided(kAvoidEndOfTime);
+}
+
 static void add_time(int slot, int clock, int time) {
   static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME};
-  if (!begin_add(slot, kTime)) return;
+  if (ended || full(slot) || at_the_end_of_time(kTimeValues[time], 1) || !begin_add(slot, kTime)) return;
   end_add(slot, "time",
           sd_event_add_time(loop, &slots[slot].source, clocks[clock], kTimeValues[time], 1, on_time, userdata(slot)));
 }
 
 static void add_time_relative(int slot, int span) {
-  static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u};
+  static const uint64_t spans[] = {0, UINT64_MAX, 3600000000u, UINT64_MAX - 1, INT64_MAX};
   if (ended || full(slot) || (span == 1 && avoided(kAvoidRelativeNever)) || !begin_add(slot, kTime)) return;
   end_add(
       slot, "relative",

@@ -111,6 +111,12 @@ static int callback_result;  // Of the one that runs.
 static uint64_t nap_until;   // By then all that is near in time is past.
 static uint64_t near_from;   // Unless 0: by then the first of it may be.
 static bool stalled;         // And it was, in the middle of other things.
+static bool forked;          // A process that was forked in a callback, and has nothing to do any more.
+
+static sd_event* inner;  // A loop within the loop (others.h).
+static sd_event_source* inner_sources[3];
+
+static bool on_ours(void) { return dlsym(RTLD_DEFAULT, "evenkeel_version"); }
 
 static bool strict(void) { return modes & kStrict; }
 static bool lazy(void) { return modes & kLazy; }
@@ -156,7 +162,7 @@ static struct Channel {
   int ends[2];  // Read from the first, write to the second; they are one for an eventfd.
   unsigned wave;
   bool fed;
-} channels[kChannels];
+} channels[kChannels + 1];  // The last one is the inner loop.
 
 static bool hung_up;  // Any of them.
 
@@ -206,9 +212,11 @@ static void drain(int channel) {
   trace("drain %d\n", channel);
 }
 
+static bool oneshot_gathers(void);  // Of slots.h.
+
 // The other side goes away; for sources it is readable (and hung up) for ever.
 static void hang_up(int channel) {
-  if (channel % 3 == 2 || too_late()) return;
+  if (channel % 3 == 2 || too_late() || oneshot_gathers()) return;
   hung_up = hung_up || channel % 3 == 1;
   trace("hang_up %d: %d\n", channel, channel % 3 == 1 ? shutdown(channels[channel].ends[1], SHUT_RDWR) : 0);
 }
