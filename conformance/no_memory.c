@@ -9,11 +9,12 @@
 #include "no_memory.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/eventfd.h>
 
 #include "harness.h"
 
-enum { kOk, kNeverFailed, kWrongError, kResultChanged, kDoesNotWorkAgain, kNeverEnds, kNoKeys, kFailed };
+enum { kOk, kNeverFailed, kWrongError, kResultChanged, kDoesNotWorkAgain, kNeverEnds };
 
 typedef int (*Call)(sd_event* loop, sd_event_source** ret);
 
@@ -109,23 +110,77 @@ static void the_call_is_enomem_and_works_later(void** state) {
   assert_int_equal(in_child(fail_everywhere, *state), kOk);
 }
 
-// A thread keeps what it has under a key; the first 32 of them need no memory, later ones do, once a thread: so each
-// failure has a process of its own.
-static int fail_with_many_keys(void* context) {
-  pthread_key_t keys[40];
-  for (size_t i = 0; i < lengthof(keys); i++)
-    if (pthread_key_create(&keys[i], NULL) != 0) return kNoKeys;
-  int wrong = kOk;
-  const bool failed = fail_at(make_default, *(int*)context, &wrong);
-  return wrong != kOk ? wrong : failed ? kFailed : kOk;
+// ---- default loops of many threads
+// -----------------------------------------------------------------------------------
+
+enum { kHolders = 40 };
+static struct Holder {
+  pthread_t id;
+  sd_event* loop;
+  sem_t made, released;
+} holders[kHolders];
+static int n_holders;
+
+static void* hold_a_default_loop(void* userdata) {
+  struct Holder* holder = userdata;
+  if (sd_event_default(&holder->loop) != 1) holder->loop = NULL;
+  sem_post(&holder->made);
+  sem_wait(&holder->released);
+  sd_event_unref(holder->loop);
+  return NULL;
 }
 
-static void a_default_loop_where_keys_of_threads_are_rare_is_enomem_and_works_later(void** state) {
+static void start_holder(void) {
+  struct Holder* holder = &holders[n_holders++];
+  sem_init(&holder->made, 0, 0);
+  sem_init(&holder->released, 0, 0);
+  if (pthread_create(&holder->id, NULL, hold_a_default_loop, holder) != 0) abort();
+  sem_wait(&holder->made);
+}
+
+static int end_holders(int wrong) {
+  for (int i = 0; i < n_holders; i++) {
+    sem_post(&holders[i].released);
+    pthread_join(holders[i].id, NULL);
+  }
+  return wrong;
+}
+
+// One more is made while this thread is in the middle of making its own.
+static int default_loops_at_once(void* context) {
+  const int n_others = *(int*)context;
+  int wrong = kOk;
+  sd_event* own = NULL;
+  while (n_holders < n_others) start_holder();
+  at_allocation = start_holder;
+  if (sd_event_default(&own) != 1 || n_holders != n_others + 1) return kDoesNotWorkAgain;
+  for (int i = 0; i < n_holders; i++)
+    if (!holders[i].loop || holders[i].loop == own) wrong = kResultChanged;
+  if (sd_event_run(own, 0) != 0) wrong = kDoesNotWorkAgain;
+  sd_event_unref(own);
+  return end_holders(wrong);
+}
+
+static int default_loop_without_memory(void* context) {
+  const int n_others = *(int*)context;
+  int wrong = kOk, nth = 0;
+  while (n_holders < n_others) start_holder();
+  while (wrong == kOk && fail_at(make_default, nth, &wrong)) nth++;
+  return end_holders(wrong == kOk && nth == 0 ? kNeverFailed : wrong);
+}
+
+static void beside_any_number_of_others(int (*probe)(void* n_others)) {
+  for (int n_others = 1; n_others < kHolders; n_others++) assert_int_equal(in_child(probe, &n_others), kOk);
+}
+
+static void a_default_loop_may_be_made_while_another_thread_makes_one(void** state) {
   (void)state;
-  int nth = 0, result;
-  while ((result = in_child(fail_with_many_keys, &nth)) == kFailed) nth++;
-  assert_int_equal(result, kOk);
-  assert_true(nth > 0);
+  beside_any_number_of_others(default_loops_at_once);
+}
+
+static void a_default_loop_beside_those_of_many_threads_is_enomem_and_works_later(void** state) {
+  (void)state;
+  beside_any_number_of_others(default_loop_without_memory);
 }
 
 // ---- what needs none ------------------------------------------------------------------------------------------------
@@ -175,8 +230,8 @@ CALLS(POINTER)
 int main(void) {
   exit_77_with_another_allocator();
   exit_77_without_pidfds();
-  const struct CMUnitTest tests[] = {
-      CALLS(CASE) clean_test(a_loop_that_runs_needs_no_memory),
-      clean_test(a_default_loop_where_keys_of_threads_are_rare_is_enomem_and_works_later)};
+  const struct CMUnitTest tests[] = {CALLS(CASE) clean_test(a_loop_that_runs_needs_no_memory),
+                                     clean_test(a_default_loop_may_be_made_while_another_thread_makes_one),
+                                     clean_test(a_default_loop_beside_those_of_many_threads_is_enomem_and_works_later)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

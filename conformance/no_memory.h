@@ -5,7 +5,8 @@
 // Idea: the program has a malloc, calloc and realloc of its own, which the dynamic linker gives to every library in it,
 // the C library included. They are glibc's, but the one that `fail_allocation` names fails. What a call does without
 // memory is then tried at each of its allocations in turn. They also count: how many allocations were made, and how
-// many blocks are in use, of which a call that failed leaves none.
+// many blocks are in use, of which a call that failed leaves none. And a thread can be held up in the middle of a call
+// until another one has done something.
 //
 // Invariant: only what the same thread does between `fail_allocation` and `failed_allocation` can fail. valgrind and
 // sanitizers have an allocator of their own, so programs of which that is all begin with
@@ -20,6 +21,7 @@
 
 static _Thread_local int allocations_left = -1;  // Until one fails; -1: none will.
 static _Thread_local bool allocation_failed;
+static _Thread_local void (*at_allocation)(void);  // Called by the next one, once.
 static _Atomic(unsigned long) allocations_made;
 static _Atomic(long) blocks_in_use;
 
@@ -41,6 +43,9 @@ static inline long count_blocks(void) { return blocks_in_use; }
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 static inline bool out_of_memory(void) {
+  void (*const before)(void) = at_allocation;
+  at_allocation = NULL;
+  if (before) before();
   if (allocations_left < 0 || allocations_left-- > 0) return false;
   allocation_failed = true;
   errno = ENOMEM;

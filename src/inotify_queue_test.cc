@@ -204,5 +204,40 @@ TEST_F(InotifyBacklogs, sources_that_go_take_what_waited_with_them) {
   always.source->unref();
 }
 
+// The kernel has dropped the watch, and nobody has read that yet.
+TEST_F(InotifyBacklogs, a_watch_that_takes_the_place_of_a_dropped_one_is_taken_back_where_memory_is_short) {
+  bool added = false;
+  for (int nth = 0; !added; ++nth) {
+    ASSERT_LT(nth, 50);
+    Watcher old;
+    Watcher fresh;
+    add(old);
+    InotifyQueue& queue = *old.source->level().inotify;
+    // Their numbers go up by one with each.
+    int wd = 1;
+    while (::inotify_rm_watch(queue.fd(), wd) < 0) ASSERT_LT(++wd, 200);
+    const int path = InotifySource::open_path(directory_.c_str(), IN_CREATE);
+    const int n_fds = test::count_fds();
+    {
+      test::Faults faults;
+      faults.fail(kernel::Call::kMalloc, -ENOMEM, nth);
+      const int r = InotifySource::add(*loop_, &fresh.source, path, nullptr, IN_CREATE, on_event, &fresh);
+      added = !faults.injected();
+      EXPECT_EQ(r, added ? 0 : -ENOMEM);
+    }
+    if (!added) {
+      EXPECT_LE(test::count_fds(), n_fds);
+      EXPECT_TRUE(loop_->check_invariants());
+      ASSERT_EQ(InotifySource::add(*loop_, &fresh.source, path, nullptr, IN_CREATE, on_event, &fresh), 0);
+    }
+    (void)::close(path);
+    create();
+    run(4);
+    EXPECT_EQ(fresh.names, Names{created_.back()});
+    old.source->unref();
+    fresh.source->unref();
+  }
+}
+
 }  // namespace
 }  // namespace evenkeel
