@@ -175,7 +175,7 @@ bool all_in_the_table() {
 int list_differences() {
   // The row is an enumerator, so that one which is not in the table does not compile.
 #define X(name, row, releases, reason) \
-  std::printf("%-17s %-17s %-11s %s\n", #name, (static_cast<void>(row), #row), releases, reason);
+  std::printf("%-20s %-20s %-11s %s\n", #name, (static_cast<void>(row), #row), releases, reason);
   FUZZ_DIFFERENCES(X)
 #undef X
   return 0;
