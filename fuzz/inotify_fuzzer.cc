@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "abi/sd-event/handles.h"
 #include "fuzz/expect.h"
 #include "fuzzer/FuzzedDataProvider.h"
 #include "src/inotify_queue.h"
@@ -45,7 +46,7 @@ int answer(kernel::Call call) {
 }
 
 // What a program may do with an event.
-int callback(Source*, const struct inotify_event* event, void*) {
+int callback(sd_event_source*, const struct inotify_event* event, void*) {
   if (event->len > 0) EXPECT(strlen(event->name) < event->len);
   EXPECT(++world->n_calls <= 4 * 4096);
   const uint32_t step = world->plan & 3;
@@ -94,7 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (size_t i = 0; i < kSources; ++i) {
     const uint32_t mask = input.ConsumeIntegral<uint16_t>() & IN_ALL_EVENTS;
     const int fd = ::open(i < 3 ? "/" : "/dev/null", O_PATH | O_CLOEXEC);
-    EXPECT(InotifySource::add(*w.loop, &w.sources[i], fd, nullptr, mask ? mask : IN_CREATE, callback, nullptr) == 0);
+    EXPECT(InotifySource::add(*w.loop, &w.sources[i], fd, nullptr, mask ? mask : IN_CREATE,
+                              sd::callback_cast<InotifySource::Callback>(callback), nullptr) == 0);
     EXPECT(w.sources[i]->set_enabled(Enabled::kOn) >= 0);
     ::close(fd);
   }
