@@ -152,7 +152,7 @@ static int default_loops_at_once(void* context) {
   int wrong = kOk;
   sd_event* own = NULL;
   while (n_holders < n_others) start_holder();
-  at_allocation = start_holder;
+  act_at_allocation(start_holder);
   if (sd_event_default(&own) != 1 || n_holders != n_others + 1) return kDoesNotWorkAgain;
   for (int i = 0; i < n_holders; i++)
     if (!holders[i].loop || holders[i].loop == own) wrong = kResultChanged;

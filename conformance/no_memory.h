@@ -21,7 +21,7 @@
 
 static _Thread_local int allocations_left = -1;  // Until one fails; -1: none will.
 static _Thread_local bool allocation_failed;
-static _Thread_local void (*at_allocation)(void);  // Called by the next one, once.
+static _Thread_local void (*at_allocation)(void);
 static _Atomic(unsigned long) allocations_made;
 static _Atomic(long) blocks_in_use;
 
@@ -35,6 +35,9 @@ static inline bool failed_allocation(void) {
   allocations_left = -1;
   return allocation_failed;
 }
+
+// The next allocation calls `act` first, once.
+static inline void act_at_allocation(void (*act)(void)) { at_allocation = act; }
 
 // Of every library, since the process began.
 static inline unsigned long count_allocations(void) { return allocations_made; }
