@@ -87,6 +87,7 @@ static void inner_enable(int i, int mode) {
   static const int values[] = {SD_EVENT_OFF, SD_EVENT_ON, SD_EVENT_ONESHOT};
   if (!inner || too_late()) return;
   if (i == kInnerSources - 1 && mode == 1) mode = 2;  // It would go on for ever.
+  if (mode == 2 && i < kInnerSources - 1 && avoided(kAvoidOneshotFromOff)) return;
   trace("inner enable %d %d: %s\n", i, mode, error_name(sd_event_source_set_enabled(inner_sources[i], values[mode])));
 }
 
